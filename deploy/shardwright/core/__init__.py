@@ -1,0 +1,1 @@
+"""The verbs that touch nothing: placement, parsing, consolidation, planning, verification, rendering, explaining."""

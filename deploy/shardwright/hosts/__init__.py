@@ -1,0 +1,1 @@
+"""pyinfra: facts, operations, deploys, inventory. The only package that imports pyinfra."""

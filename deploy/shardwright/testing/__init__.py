@@ -1,0 +1,1 @@
+"""Public kit for tests: strategies and real servers on loopback."""
