@@ -23,9 +23,7 @@ class ShardwrightError(Exception):
 
     exit_code = 5
 
-    def __init__(
-        self, code: str, message: str, *, hint: str = "", context: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, hint: str = "", context: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -125,7 +123,5 @@ def merged(errors: Iterable[ShardwrightError], *, subject: str = "hosts") -> Sha
     text = "\n".join(f"- {e.message}" + (f"\n    hint: {e.hint}" if e.hint else "") for e in found)
     message = f"{len(found)} {subject} failed:\n{text}"
     if isinstance(gravest, SpecError):
-        return SpecError(
-            [p for e in found if isinstance(e, SpecError) for p in e.problems], file=gravest.file
-        )
+        return SpecError([p for e in found if isinstance(e, SpecError) for p in e.problems], file=gravest.file)
     return type(gravest)(gravest.code if len(codes) == 1 else "several-failures", message)
