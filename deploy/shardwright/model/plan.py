@@ -1,0 +1,176 @@
+"""The difference between what should be and what is, as a value: `Step`, `Phase`, `Hazard`, `Plan`.
+
+A step is named after the command it issues and holds no command text: `core.commands` turns it into one, so that a plan
+can be printed, compared and stored. No step holds a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .endpoint import Endpoint, NodeId
+from .slots import SlotSet
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Set a live setting. `temporary` marks what is put back before the plan ends."""
+
+    node: Endpoint
+    setting: str
+    value: str
+    temporary: bool = False
+
+    def __str__(self) -> str:
+        return f"set {self.setting} {self.value} on {self.node}" + (" for a while" if self.temporary else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SetEpoch:
+    """Give a node that knows nobody its own configuration epoch."""
+
+    node: Endpoint
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"number {self.node} as epoch {self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddSlots:
+    """Give slots that have no owner to a primary."""
+
+    node: Endpoint
+    slots: SlotSet
+
+    def __str__(self) -> str:
+        return f"assign {len(self.slots):,} slots ({self.slots}) to {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Introduce `node` to the node at `peer`, whose IP is `address`."""
+
+    node: Endpoint
+    peer: Endpoint
+    address: str
+
+    def __str__(self) -> str:
+        return f"introduce {self.node} to {self.peer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """Make `node` a replica of the node `primary_id`, which is at `primary`."""
+
+    node: Endpoint
+    primary: Endpoint
+    primary_id: NodeId
+
+    def __str__(self) -> str:
+        return f"make {self.node} a replica of {self.primary}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Make `node` forget the identity `id`."""
+
+    node: Endpoint
+    id: NodeId
+
+    def __str__(self) -> str:
+        return f"forget {self.id[:8]} on {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSlot:
+    """Take the moving mark off a slot where the other end holds nothing of it."""
+
+    node: Endpoint
+    slot: int
+
+    def __str__(self) -> str:
+        return f"take the moving mark off slot {self.slot} on {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class FinishSlot:
+    """Finish a move that somebody began: what `source` still holds of the slot goes to `target`, which then owns it."""
+
+    node: Endpoint
+    slot: int
+    target: Endpoint
+    target_id: NodeId
+    target_address: str
+
+    def __str__(self) -> str:
+        return f"finish moving slot {self.slot} from {self.node} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Empty a node and make it forget its cluster. `keys` is the number of keys that are lost by it."""
+
+    node: Endpoint
+    keys: int
+
+    def __str__(self) -> str:
+        return f"reset {self.node}" + (f", deleting {self.keys:,} keys" if self.keys else "")
+
+
+Step = Configure | SetEpoch | AddSlots | Meet | Replicate | Forget | CloseSlot | FinishSlot | Reset
+
+
+class Until(StrEnum):
+    """The condition that ends a phase, as the cluster must show it.
+
+    `ACQUAINTED`: every pair of a `Meet` knows each other. `WHOLE`: every node is in its place, all views agree,
+    the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
+    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+    """
+
+    ACQUAINTED = "acquainted"
+    WHOLE = "whole"
+    CONFIGURED = "configured"
+    CLOSED = "closed"
+    FORGOTTEN = "forgotten"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Steps whose order does not matter, and the condition that ends them within `limit` seconds."""
+
+    name: str
+    steps: tuple[Step, ...]
+    until: Until
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """A reason to stop and ask for consent by name: code, the nodes it is about, and what would be lost."""
+
+    code: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Ordered phases, hazards, and a fingerprint (sha256) of the topology and the state that it was made from."""
+
+    phases: tuple[Phase, ...]
+    hazards: tuple[Hazard, ...]
+    fingerprint: str
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.phases
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in the order of the phases."""
+        return tuple(step for phase in self.phases for step in phase.steps)

@@ -1,0 +1,117 @@
+"""One picture made of the views: who is there, who owns what, who knows whom, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .endpoint import Endpoint, NodeId
+from .observation import Health, NodeView, Role, Silence
+from .slots import ALL_SLOTS, SlotSet
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One observed node. `knows` are the ids it has met, `cut` those of them to which it has no working link."""
+
+    view: NodeView
+    knows: frozenset[NodeId]
+    cut: frozenset[NodeId]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it was asked."""
+        return self.view.endpoint
+
+    @property
+    def id(self) -> NodeId:
+        """Who it is."""
+        return self.view.id
+
+    @property
+    def role(self) -> Role:
+        """What it says it is."""
+        return self.view.myself.role
+
+    @property
+    def primary_id(self) -> NodeId | None:
+        """Whom it replicates; None for a primary."""
+        return self.view.myself.primary_id
+
+    @property
+    def slots(self) -> SlotSet:
+        """What it claims to own itself."""
+        return self.view.myself.slots
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerState:
+    """A node that others know but that was not asked: ours and silent, superseded, or another cluster's.
+
+    `health` is the best that any node thinks of it. `known_by` are the endpoints that list it.
+    """
+
+    id: NodeId
+    address: str
+    port: int
+    health: Health
+    slots: SlotSet
+    known_by: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A slot that is marked as moving: by its source (migrating), by its target (importing), or by both."""
+
+    slot: int
+    source: Endpoint | None
+    target: Endpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Slots that more than one node claims as its own."""
+
+    slots: SlotSet
+    claimants: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """What is. Made by `core.consolidation` from an `Observation`; total: odd data becomes data here, not an error.
+
+    `groups` are the sets of nodes that are connected by knowing each other; one group means one cluster.
+    `agreed` is whether every view has the same nodes, roles, primaries and slot owners.
+    """
+
+    nodes: Mapping[Endpoint, NodeState]
+    silences: Mapping[Endpoint, Silence]
+    strangers: tuple[StrangerState, ...]
+    duplicates: tuple[tuple[NodeId, tuple[Endpoint, ...]], ...]
+    disputes: tuple[Dispute, ...]
+    open_slots: tuple[OpenSlot, ...]
+    groups: tuple[frozenset[Endpoint], ...]
+    agreed: bool
+
+    @property
+    def by_id(self) -> dict[NodeId, NodeState]:
+        """Observed nodes by identity; of duplicates the first."""
+        found: dict[NodeId, NodeState] = {}
+        for node in self.nodes.values():
+            found.setdefault(node.id, node)
+        return found
+
+    @property
+    def covered(self) -> SlotSet:
+        """Slots that some observed node claims, or that anyone attributes to a node that was not asked."""
+        mask = SlotSet()
+        for node in self.nodes.values():
+            mask |= node.slots
+        for stranger in self.strangers:
+            mask |= stranger.slots
+        return mask
+
+    @property
+    def uncovered(self) -> SlotSet:
+        """Slots that nobody owns."""
+        return ALL_SLOTS - self.covered

@@ -1,0 +1,105 @@
+"""What the effects go through. Adapters make these real; tests make them of memory or of chaos.
+
+A transport carries whole pipelines to many nodes at once, because forming a cluster is bounded by round trips: one write
+and one read a node and round, however many commands that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .model.endpoint import Endpoint
+from .model.observation import Silence
+from .model.plan import Phase, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyError:
+    """An error that the server answered, such as ``ERR Unknown node``."""
+
+    message: str
+
+
+Command = tuple[str | bytes | int, ...]
+Reply = bytes | int | list["Reply"] | ReplyError | None
+Answer = Sequence[Reply] | Silence
+
+
+class Transport(Protocol):
+    """Carries commands to nodes."""
+
+    def ask(self, requests: Mapping[Endpoint, Sequence[Command]], *, timeout: float) -> dict[Endpoint, Answer]:
+        """Send each node its commands as one pipeline, all nodes at once, and gather the replies.
+
+        Args:
+            requests: commands by node; a node with none is not contacted.
+            timeout: seconds for each node, connecting included.
+
+        Returns:
+            For each node as many replies as commands, or the `Silence` that says why there are none. After a silence
+            the commands may or may not have been carried out.
+        """
+        ...
+
+    def address(self, endpoint: Endpoint) -> str:
+        """The IP under which peers of `endpoint` reach it: its host, or what its name resolves to.
+
+        Raises:
+            ObservationError: the name does not resolve to one address (code ``name-unresolved``).
+        """
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, real or virtual."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass; called only between two looks of a bounded wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """`source` could not connect to the bus port of `target`; `reason` as the system says it."""
+
+    source: Endpoint
+    target: Endpoint
+    reason: str
+
+
+class BusProber(Protocol):
+    """Tries the bus ports from where the nodes are."""
+
+    def probe(self, sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> tuple[Unreachable, ...]:
+        """Connect from the host of each source to the bus port of each target; gives the pairs that failed."""
+        ...
+
+
+class Journal(Protocol):
+    """Hears what is being done, for people and for the ledger."""
+
+    def planned(self, plan: Plan) -> None:
+        """A plan was made and is about to be carried out."""
+        ...
+
+    def phase_started(self, phase: Phase) -> None:
+        """The steps of `phase` are about to be sent."""
+        ...
+
+    def waiting(self, phase: Phase, done: int, total: int, what: str) -> None:
+        """`done` of `total` nodes meet the condition; `what` names one that does not."""
+        ...
+
+    def phase_ended(self, phase: Phase, seconds: float) -> None:
+        """The condition of `phase` is met."""
+        ...
