@@ -1,7 +1,7 @@
 """What happens while a run works, as values: `ProgressEvent`, and `Progress`, whoever wants to hear of it.
 
-Knows nothing of terminals. A listener is a plain callable of one event, not an object with a method per kind: events can
-be recorded, compared and replayed by tests, and the core of a run stays free of nesting (no context manager to leave).
+Knows nothing of terminals. A listener is a plain callable of one event, not an object with a method per kind: events
+can be recorded, compared and replayed by tests, and a run stays free of nesting (no context manager to leave).
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ class RunRecord:
         tool_version: of shardwright.
         spec_sha256: of `cluster.yml` as read; empty where it could not be read.
         plan_fingerprint: of (topology, state); empty where no plan was made.
-        host_changes: what was changed on the hosts, as (host, text), in order.
-        steps: the cluster steps that were done, in order, as the plan's explanation words them.
+        host_changes: what was changed on the hosts, as (host, text), in order; of a plan, what would be.
+        steps: the cluster steps that were done, in order, as the plan's explanation words them; of a plan, all of them.
         warnings: what the user must know although it did not fail the run.
         verdict: how it ended.
         exit_code: of the process.
@@ -78,5 +78,5 @@ class RunRecord:
 
     @property
     def changed(self) -> bool:
-        """Whether the run changed anything, on a host or in the cluster."""
-        return bool(self.host_changes or self.steps)
+        """Whether the run changed anything, on a host or in the cluster. A plan lists changes and makes none."""
+        return self.verdict is not Verdict.PLANNED and bool(self.host_changes or self.steps)
