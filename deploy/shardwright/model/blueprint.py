@@ -35,7 +35,8 @@ class BundleSource:
 class EngineInstall:
     """Which engine, from where; `server` is the binary that the services start; `versions` a range as text.
 
-    `masked_units` are the distribution's own services, which must not run beside ours.
+    `masked_units` are the distribution's own services, which must not run beside ours. `notify` says whether the server
+    tells systemd that it is ready (built with libsystemd).
     """
 
     product: str
@@ -43,6 +44,7 @@ class EngineInstall:
     source: PackageSource | BundleSource
     server: str
     masked_units: tuple[str, ...] = ()
+    notify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A directory; `mode` is octal digits such as ``0750``."""
+    """A directory; `mode` is octal digits such as ``0750``. Empty `owner` and `group`: left as they are found or made."""
 
     path: str
     owner: str
@@ -64,7 +66,10 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file with its finished text. The content of a `secret` file is never shown, in no diff and no log."""
+    """A file with its finished text. The content of a `secret` file is never shown, in no diff and no log.
+
+    Empty `owner` and `group`: whoever runs the deploy.
+    """
 
     path: str
     content: str = field(repr=False)
@@ -86,11 +91,15 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class KernelSetting:
-    """One kernel setting: a path under /proc or /sys and the text it must read back as (THP: the chosen word)."""
+    """One kernel setting: a path under /proc or /sys and the text it must read back as (THP: the chosen word).
+
+    `at_least`: a number that must not be lowered where the host has more.
+    """
 
     name: str
     path: str
     value: str
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,8 @@ class Instance:
 
     `service` is the systemd unit (``shardwright-<cluster>@<port>.service``), OpenRC service or direct manager's name.
     `config` is read by the server and owned by us; the server itself rewrites only `nodes.conf` in `data`.
+    `log` is empty where the journal has it. `started` holds, while the server runs, the sha256 (hex) of the
+    configuration that it started with.
     """
 
     name: str
@@ -108,11 +119,17 @@ class Instance:
     data: str
     pidfile: str
     log: str
+    started: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """All that one host needs, in the order in which it is put in place."""
+    """All that one host needs, in the order in which it is put in place.
+
+    `guard` is the script to run as ``guard adopt PORT...`` after the files are in place and before a start (it marks new
+    data directories, and refuses where the marked data is gone). `control` is the direct manager's script
+    (``control start|stop|status|restart PORT...|all``), empty under systemd and OpenRC.
+    """
 
     cluster: str
     host: str
@@ -124,3 +141,5 @@ class Blueprint:
     directories: tuple[Directory, ...]
     files: tuple[File, ...]
     instances: tuple[Instance, ...]
+    guard: str = ""
+    control: str = ""
