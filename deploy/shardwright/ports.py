@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .model.endpoint import Endpoint
 from .model.observation import Silence
-from .model.plan import Phase, Plan
+from .model.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ReplyError:
     message: str
 
 
-Command = tuple[str | bytes | int, ...]
+Command = tuple[str | bytes | int | Secret, ...]
 Reply = bytes | int | list["Reply"] | ReplyError | None
 Answer = Sequence[Reply] | Silence
 
@@ -82,24 +82,4 @@ class BusProber(Protocol):
 
     def probe(self, sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> tuple[Unreachable, ...]:
         """Connect from the host of each source to the bus port of each target; gives the pairs that failed."""
-        ...
-
-
-class Journal(Protocol):
-    """Hears what is being done, for people and for the ledger."""
-
-    def planned(self, plan: Plan) -> None:
-        """A plan was made and is about to be carried out."""
-        ...
-
-    def phase_started(self, phase: Phase) -> None:
-        """The steps of `phase` are about to be sent."""
-        ...
-
-    def waiting(self, phase: Phase, done: int, total: int, what: str) -> None:
-        """`done` of `total` nodes meet the condition; `what` names one that does not."""
-        ...
-
-    def phase_ended(self, phase: Phase, seconds: float) -> None:
-        """The condition of `phase` is met."""
         ...

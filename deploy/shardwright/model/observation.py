@@ -53,7 +53,7 @@ class NodeView:
     """All that one node said of itself and of its peers.
 
     `address` is the IP it was asked at. `offset` is its replication offset in bytes; `primary_link_up` is true for a
-    primary. `stray` counts keys in slots that have no owner, where they were asked for. `settings` is what
+    primary. `stray` counts keys in slots that have no owner or are open, where that was asked for. `settings` is what
     `CONFIG GET` gave for the names that were asked.
     """
 
@@ -72,6 +72,8 @@ class NodeView:
     loading: bool
     replicas_linked: int
     memory_used: int
+    aof_enabled: bool
+    aof_rewriting: bool
     settings: Mapping[str, str]
     stray: Mapping[int, int] = field(default_factory=dict)
 

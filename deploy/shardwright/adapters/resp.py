@@ -1,0 +1,195 @@
+"""The transport over TCP: redis-py's connections, one a node, one pipeline a round, all nodes at once in threads.
+
+Threads and not asyncio, on purpose: inside pyinfra these threads are greenlets, which is what lets the same code run over
+pyinfra's ssh channels. Connections are redis-py's low-level ones: its clients would retry, reconnect and follow redirects,
+and a step that was perhaps carried out must not be sent again unseen.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.connection import Connection
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from ..errors import ObservationError
+from ..model.endpoint import Endpoint
+from ..model.observation import Silence
+from ..model.secret import Secret
+from ..ports import Answer, Command, Reply, ReplyError
+
+Connect = Callable[[Endpoint, float], socket.socket]
+"""Opens a stream to an endpoint within so many seconds; in place of a plain TCP connection (ssh channels)."""
+
+
+class _Channel(Connection):
+    """A redis-py connection over a stream that somebody else opened."""
+
+    def __init__(self, open_stream: Callable[[], socket.socket], **options: Any) -> None:
+        super().__init__(**options)
+        self._open_stream = open_stream
+
+    def _connect(self) -> socket.socket:
+        return self._open_stream()
+
+
+class RespTransport:
+    """`ports.Transport` over TCP, or over the streams that `connect` opens.
+
+    Args:
+        password: sent with AUTH where given; never logged.
+        connect: opens streams in place of TCP.
+        workers: how many nodes are spoken to at the same moment.
+    """
+
+    def __init__(self, password: Secret | None = None, *, connect: Connect | None = None, workers: int = 64) -> None:
+        self._password = password
+        self._connect = connect
+        self._connections: dict[Endpoint, Connection] = {}
+        self._addresses: dict[str, str] = {}
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="resp")
+
+    def ask(self, requests: Mapping[Endpoint, Sequence[Command]], *, timeout: float) -> dict[Endpoint, Answer]:
+        """See `ports.Transport.ask`."""
+        wanted = {endpoint: batch for endpoint, batch in requests.items() if batch}
+        futures = {e: self._pool.submit(self._ask_one, e, batch, timeout) for e, batch in wanted.items()}
+        return {endpoint: future.result() for endpoint, future in futures.items()}
+
+    def address(self, endpoint: Endpoint) -> str:
+        """See `ports.Transport.address`; a name is looked up once."""
+        if endpoint.host not in self._addresses:
+            self._addresses[endpoint.host] = resolve(endpoint.host)
+        return self._addresses[endpoint.host]
+
+    def close(self) -> None:
+        """See `ports.Transport.close`."""
+        for connection in self._connections.values():
+            connection.disconnect()
+        self._connections.clear()
+        self._pool.shutdown(wait=False)
+
+    def _ask_one(self, endpoint: Endpoint, batch: Sequence[Command], timeout: float) -> Answer:
+        try:
+            connection = self._connection(endpoint, timeout)
+            connection.send_packed_command(connection.pack_commands([_revealed(c) for c in batch]), check_health=False)
+            return [_read(connection, timeout) for _ in batch]
+        except (RedisError, OSError, ObservationError) as error:
+            self._drop(endpoint)
+            return _silence(endpoint, error, timeout)
+
+    def _connection(self, endpoint: Endpoint, timeout: float) -> Connection:
+        found = self._connections.get(endpoint)
+        if found is not None and _stale(found):
+            self._drop(endpoint)
+            found = None
+        if found is None:
+            found = self._make(endpoint, timeout)
+            found.connect()
+            self._connections[endpoint] = found
+        return found
+
+    def _make(self, endpoint: Endpoint, timeout: float) -> Connection:
+        options: dict[str, Any] = {
+            "host": self.address(endpoint),
+            "port": endpoint.port,
+            "password": self._password.reveal() if self._password else None,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+            "decode_responses": False,
+            "driver_info": None,
+        }
+        connect = self._connect
+        if connect is None:
+            return Connection(**options)
+        return _Channel(lambda: connect(endpoint, timeout), **options)
+
+    def _drop(self, endpoint: Endpoint) -> None:
+        found = self._connections.pop(endpoint, None)
+        if found is not None:
+            found.disconnect()
+
+
+def resolve(host: str) -> str:
+    """The IP of a host name, or the literal address as it is.
+
+    Raises:
+        ObservationError: the name has no address, or several (code ``name-unresolved``).
+    """
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = sorted({str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    except OSError as error:
+        raise ObservationError(
+            "name-unresolved", f"{host} has no address: {error}", hint="write its IP as `address` in cluster.yml"
+        ) from error
+    fours = [address for address in found if ":" not in address] or found
+    if len(fours) != 1:
+        raise ObservationError(
+            "name-unresolved",
+            f"{host} has {len(found)} addresses ({', '.join(found)}); nodes are introduced by one",
+            hint="write the right one as `address` in cluster.yml",
+        )
+    return fours[0]
+
+
+def _revealed(command: Command) -> tuple[str | bytes | int, ...]:
+    return tuple(word.reveal() if isinstance(word, Secret) else word for word in command)
+
+
+def _stale(connection: Connection) -> bool:
+    """Whether the server closed it, or left an answer that nobody asked for."""
+    try:
+        return bool(connection.can_read(timeout=0))
+    except (RedisError, OSError):
+        return True
+
+
+def _read(connection: Connection, timeout: float) -> Reply:
+    try:
+        reply: Reply = connection.read_response(disable_decoding=True, timeout=timeout)
+        return reply
+    except (ConnectionError, TimeoutError):
+        raise
+    except ResponseError as error:
+        return ReplyError(_server_text(error))
+
+
+def _server_text(error: ResponseError) -> str:
+    """The server's own words: redis-py takes known prefixes off and keeps them as `status_code`."""
+    status = getattr(error, "status_code", "") or ""
+    return f"{status} {error}" if status else str(error)
+
+
+def _silence(endpoint: Endpoint, error: Exception, timeout: float) -> Silence:
+    if isinstance(error, AuthenticationError):
+        return Silence(endpoint, "unauthorised", "the server refuses the password that cluster.yml names")
+    if isinstance(error, ObservationError):
+        return Silence(endpoint, "unresolved", error.message)
+    if isinstance(error, BusyLoadingError):
+        return Silence(endpoint, "loading", "the server is loading its data")
+    text = str(error)
+    if isinstance(error, (TimeoutError, socket.timeout)) or "timed out" in text.lower():
+        return Silence(endpoint, "timed-out", f"no answer within {timeout:g} s")
+    if "refused" in text.lower():
+        return Silence(endpoint, "refused", "nothing listens on that port")
+    if isinstance(error, ResponseError):
+        return Silence(endpoint, "unreadable", text)
+    return Silence(endpoint, "unreachable" if "No route" in text or "unreachable" in text else "closed", text)

@@ -1,0 +1,205 @@
+"""Bounded waits: each asks as little as can show its condition, and when its limit ends, says who did not meet it.
+
+`WHOLE` asks every node two short questions and takes the full look, whose size grows with the square of the nodes, only
+when every short answer is good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..core.parsing import Unreadable, number, parse_fields, text_of
+from ..core.settings import differing
+from ..model.endpoint import Endpoint, NodeId
+from ..model.observation import Role, Silence
+from ..model.plan import Configure, Forget, Meet, Phase, Reset, Until
+from ..model.progress import Moment, Progress, ProgressEvent
+from ..model.slots import SlotSet
+from ..model.state import ClusterState
+from ..model.topology import Topology
+from ..ports import Answer, Clock, Command, Transport
+from .observing import TIMEOUT, look
+
+Unmet = Mapping[Endpoint, str]
+"""What each node that does not meet the condition still lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How a wait ended: the state, if the condition needed a full look, and who did not meet it (empty: all do)."""
+
+    state: ClusterState | None
+    unmet: Unmet
+
+
+class Waiter:
+    """Waits for the ends of phases of one topology."""
+
+    def __init__(self, topology: Topology, transport: Transport, clock: Clock, progress: Progress) -> None:
+        self._topology = topology
+        self._transport = transport
+        self._clock = clock
+        self._progress = progress
+        self._endpoints = [node.endpoint for node in topology.nodes]
+
+    def wait(self, phase: Phase, before: ClusterState, retry: Callable[[], bool]) -> Waited:
+        """Wait until the condition of `phase` holds or its limit has passed.
+
+        Args:
+            phase: what was sent.
+            before: the state that the phase was planned on, for the identities.
+            retry: called between two looks; sends again what had to wait, and says whether anything is still to be sent.
+        """
+        started = self._clock.now()
+        pause = 0.02
+        while True:
+            asked = self._clock.now()
+            pending = retry()
+            state, unmet = self._check(phase, before)
+            if not unmet and not pending:
+                return Waited(state, {})
+            now = self._clock.now()
+            if now - started > phase.limit:
+                return Waited(state, unmet or dict.fromkeys(self._endpoints[:1], "a step could not be sent"))
+            self._tell(phase, unmet)
+            pause = min(max(pause * 1.3, 2 * (now - asked)), 1.0)
+            self._clock.sleep(pause)
+
+    def _tell(self, phase: Phase, unmet: Unmet) -> None:
+        total = len(self._endpoints)
+        first = next(iter(unmet.items()), None)
+        detail = f"{first[0]}: {first[1]}" if first else ""
+        self._progress(ProgressEvent(Moment.WAITING, phase.name, detail, total - len(unmet), total))
+
+    def _check(self, phase: Phase, before: ClusterState) -> tuple[ClusterState | None, Unmet]:
+        if phase.until is Until.ACQUAINTED:
+            return None, self._acquainted(phase, before)
+        if phase.until is Until.WHOLE:
+            hasty = self._not_whole_at_a_glance()
+            if hasty:
+                return None, hasty
+        state = look(self._topology, self._transport)
+        return state, _CHECKS[phase.until](phase, self._topology, state)
+
+    def _acquainted(self, phase: Phase, before: ClusterState) -> Unmet:
+        pairs = [(step.node, step.peer) for step in phase.steps if isinstance(step, Meet)]
+        wanted: dict[Endpoint, set[Endpoint]] = {}
+        for node, peer in pairs:
+            wanted.setdefault(node, set()).add(peer)
+        asked: Command = ("CLUSTER", "NODES")
+        answers = self._transport.ask({endpoint: [asked] for endpoint in wanted}, timeout=TIMEOUT)
+        ids = {endpoint: before.nodes[endpoint].id for endpoint in before.nodes}
+        unmet = {}
+        for endpoint, peers in wanted.items():
+            missing = _missing(answers[endpoint], peers, ids)
+            if missing:
+                unmet[endpoint] = missing
+        return unmet
+
+    def _not_whole_at_a_glance(self) -> Unmet:
+        asked: list[Command] = [("CLUSTER", "INFO"), ("INFO", "replication")]
+        answers = self._transport.ask(dict.fromkeys(self._endpoints, asked), timeout=TIMEOUT)
+        judged = {endpoint: _glance(answer, len(self._endpoints)) for endpoint, answer in answers.items()}
+        return {endpoint: lack for endpoint, lack in judged.items() if lack}
+
+
+def _missing(answer: Answer, peers: set[Endpoint], ids: Mapping[Endpoint, NodeId]) -> str:
+    if isinstance(answer, Silence):
+        return f"{answer.reason}: {answer.detail}"
+    raw = answer[0]
+    text = raw if isinstance(raw, bytes) else b""
+    unknown = [str(peer) for peer in sorted(peers) if ids[peer].encode() not in text]
+    return f"does not know {', '.join(unknown)}" if unknown else ""
+
+
+def _glance(answer: Answer, nodes: int) -> str:
+    if isinstance(answer, Silence):
+        return f"{answer.reason}: {answer.detail}"
+    try:
+        cluster, replication = (parse_fields(text_of(reply)) for reply in answer)
+    except Unreadable as error:
+        return str(error)
+    known = number(cluster, "cluster_known_nodes")
+    if known < nodes:
+        return f"knows {known} of {nodes} nodes"
+    if cluster.get("cluster_state") != "ok":
+        return "says that the cluster is not ok"
+    if replication.get("role") == "slave" and replication.get("master_link_status") != "up":
+        return "is not linked to its primary"
+    return ""
+
+
+def not_whole(topology: Topology, state: ClusterState) -> Unmet:
+    """What keeps the cluster from being the topology, from every node's own view; empty where nothing does."""
+    ids = {node.endpoint: state.nodes[node.endpoint].id for node in topology.nodes if node.endpoint in state.nodes}
+    unmet: dict[Endpoint, str] = {e: f"{s.reason}: {s.detail}" for e, s in state.silences.items()}
+    for endpoint, node_id in ids.items():
+        node = state.nodes[endpoint]
+        strange = [str(e) for e, i in ids.items() if i != node_id and (i not in node.knows or i in node.cut)]
+        if strange:
+            unmet[endpoint] = f"has no link to {', '.join(strange[:3])}" + (" and others" if len(strange) > 3 else "")
+        elif not node.view.cluster_ok:
+            unmet[endpoint] = "says that the cluster is not ok"
+        elif not node.view.primary_link_up or node.view.syncing:
+            unmet[endpoint] = "is not linked to its primary"
+    for shard in topology.shards:
+        members = [state.nodes[n.endpoint] for n in shard.members if n.endpoint in state.nodes]
+        owner = next((m for m in members if m.role is Role.PRIMARY and m.slots), None)
+        for member in members:
+            if owner is None or (member is not owner and member.primary_id != owner.id):
+                unmet.setdefault(member.endpoint, f"is not in its place in {shard.name}")
+    if not unmet and (state.uncovered or not state.agreed):
+        lack = f"{len(state.uncovered):,} slots have no owner" if state.uncovered else "the nodes' views differ"
+        unmet[topology.nodes[0].endpoint] = lack
+    return unmet
+
+
+def _whole(_phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
+    return not_whole(topology, state)
+
+
+def _configured(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    unmet: dict[Endpoint, str] = {}
+    for step in phase.steps:
+        if not isinstance(step, Configure):
+            continue
+        node = state.nodes.get(step.node)
+        if node is None:
+            unmet[step.node] = "gives no answer"
+            continue
+        view = node.view
+        if differing({step.setting: step.value}, view.settings, view.product, view.version):
+            unmet[step.node] = f"{step.setting} is {view.settings.get(step.setting)!r}, wanted {step.value!r}"
+        elif step.setting == "appendonly" and step.value == "yes" and (not view.aof_enabled or view.aof_rewriting):
+            unmet[step.node] = "is still writing its first append-only file"
+    return unmet
+
+
+def _closed(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    touched = SlotSet.of(*(slot for step in phase.steps if (slot := getattr(step, "slot", None)) is not None))
+    still = [slot for slot in state.open_slots if slot.slot in touched]
+    return {end: f"slot {s.slot} is open" for s in still for end in (s.source, s.target) if end is not None}
+
+
+def _forgotten(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    gone = {step.id for step in phase.steps if isinstance(step, Forget)}
+    return {e: f"lists {s.id[:8]}" for s in state.strangers if s.id in gone for e in s.known_by}
+
+
+def _empty(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    unmet: dict[Endpoint, str] = {}
+    for step in phase.steps:
+        node = state.nodes.get(step.node)
+        if isinstance(step, Reset) and (node is None or node.knows or node.view.keys):
+            unmet[step.node] = "is not empty and alone yet"
+    return unmet
+
+
+_CHECKS: Mapping[Until, Callable[[Phase, Topology, ClusterState], Unmet]] = {
+    Until.WHOLE: _whole,
+    Until.CONFIGURED: _configured,
+    Until.CLOSED: _closed,
+    Until.FORGOTTEN: _forgotten,
+    Until.EMPTY: _empty,
+}

@@ -1,0 +1,131 @@
+"""`consolidate`: from the views of all nodes to one picture. Pure and total: odd data becomes data, never an exception.
+
+What a node owns is taken from its own word, not from the majority's: while a cluster forms, peers lag behind, and where
+two nodes claim one slot both claims must stay visible.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from ..model.endpoint import Endpoint, NodeId
+from ..model.observation import Health, NodeView, Observation, PeerView
+from ..model.slots import SlotSet
+from ..model.state import ClusterState, Dispute, NodeState, OpenSlot, StrangerState
+
+_HEALTH_ORDER = (Health.OK, Health.SUSPECT, Health.FAILED)
+
+
+def consolidate(observation: Observation) -> ClusterState:
+    """One picture of all views, in the order of the endpoints."""
+    views = dict(sorted(observation.views.items()))
+    addresses = {view.id: (view.address, view.endpoint.port) for view in views.values()}
+    nodes = {endpoint: _node(view, addresses) for endpoint, view in views.items()}
+    return ClusterState(
+        nodes=nodes,
+        silences=dict(sorted(observation.silences.items())),
+        strangers=_strangers(views, frozenset(addresses)),
+        duplicates=_duplicates(views),
+        disputes=_disputes(nodes),
+        open_slots=_open_slots(nodes),
+        groups=_groups(nodes),
+        agreed=len({picture(view) for view in views.values()}) <= 1,
+    )
+
+
+def picture(view: NodeView) -> frozenset[tuple[NodeId, str, NodeId | None, int]]:
+    """What a view says of the whole cluster: each node's id, role, primary and slots; handshakes are left out."""
+    everyone = (view.myself, *(peer for peer in view.peers if not peer.handshake))
+    return frozenset((p.id, p.role.value, p.primary_id, p.slots.mask) for p in everyone)
+
+
+def _node(view: NodeView, addresses: Mapping[NodeId, tuple[str, int]]) -> NodeState:
+    met = [peer for peer in view.peers if not peer.handshake]
+    cut = frozenset(
+        peer.id
+        for peer in met
+        if not peer.linked or (peer.id in addresses and addresses[peer.id] != (peer.address, peer.port))
+    )
+    return NodeState(view, frozenset(peer.id for peer in met), cut)
+
+
+def _strangers(views: Mapping[Endpoint, NodeView], asked: frozenset[NodeId]) -> tuple[StrangerState, ...]:
+    seen: dict[NodeId, list[tuple[Endpoint, PeerView]]] = defaultdict(list)
+    for endpoint, view in views.items():
+        for peer in view.peers:
+            if peer.id not in asked and not peer.handshake:
+                seen[peer.id].append((endpoint, peer))
+    return tuple(_stranger(node_id, lines) for node_id, lines in sorted(seen.items()))
+
+
+def _stranger(node_id: NodeId, lines: list[tuple[Endpoint, PeerView]]) -> StrangerState:
+    latest = max((peer for _, peer in lines), key=lambda p: (bool(p.address), p.epoch))
+    slots = SlotSet()
+    for _, peer in lines:
+        slots |= peer.slots
+    return StrangerState(
+        id=node_id,
+        address=latest.address,
+        port=latest.port,
+        health=min((peer.health for _, peer in lines), key=_HEALTH_ORDER.index),
+        slots=slots,
+        known_by=tuple(endpoint for endpoint, _ in lines),
+    )
+
+
+def _duplicates(views: Mapping[Endpoint, NodeView]) -> tuple[tuple[NodeId, tuple[Endpoint, ...]], ...]:
+    holders: dict[NodeId, list[Endpoint]] = defaultdict(list)
+    for endpoint, view in views.items():
+        holders[view.id].append(endpoint)
+    return tuple((node_id, tuple(found)) for node_id, found in sorted(holders.items()) if len(found) > 1)
+
+
+def _disputes(nodes: Mapping[Endpoint, NodeState]) -> tuple[Dispute, ...]:
+    claimed = SlotSet()
+    twice = SlotSet()
+    for node in nodes.values():
+        twice |= claimed & node.slots
+        claimed |= node.slots
+    by_claimants: dict[tuple[Endpoint, ...], list[int]] = defaultdict(list)
+    for slot in twice:
+        by_claimants[tuple(e for e, n in nodes.items() if slot in n.slots)].append(slot)
+    return tuple(Dispute(SlotSet.of(*slots), claimants) for claimants, slots in sorted(by_claimants.items()))
+
+
+def _open_slots(nodes: Mapping[Endpoint, NodeState]) -> tuple[OpenSlot, ...]:
+    endpoints = {node.id: endpoint for endpoint, node in nodes.items()}
+    ends: dict[int, list[Endpoint | None]] = defaultdict(lambda: [None, None])
+    for endpoint, node in nodes.items():
+        for slot, target in node.view.myself.migrating:
+            ends[slot][0] = endpoint
+            ends[slot][1] = ends[slot][1] or endpoints.get(target)
+        for slot, source in node.view.myself.importing:
+            ends[slot][1] = endpoint
+            ends[slot][0] = ends[slot][0] or endpoints.get(source)
+    return tuple(OpenSlot(slot, source, target) for slot, (source, target) in sorted(ends.items()))
+
+
+def _groups(nodes: Mapping[Endpoint, NodeState]) -> tuple[frozenset[Endpoint], ...]:
+    """Connected sets of nodes, by union over "knows"; a stranger that two nodes know connects them too."""
+    root: dict[str, str] = {}
+
+    def find(item: str) -> str:
+        root.setdefault(item, item)
+        while root[item] != item:
+            root[item] = root[root[item]]
+            item = root[item]
+        return item
+
+    for endpoint, node in nodes.items():
+        own = find(f"at {endpoint}")
+        for node_id in (node.id, *node.knows):
+            root[find(node_id)] = own = find(own)
+    members: dict[str, set[Endpoint]] = defaultdict(set)
+    for endpoint in nodes:
+        members[find(f"at {endpoint}")].add(endpoint)
+    return _largest_first(frozenset(group) for group in members.values())
+
+
+def _largest_first(groups: Iterable[frozenset[Endpoint]]) -> tuple[frozenset[Endpoint], ...]:
+    return tuple(sorted(groups, key=lambda group: (-len(group), min(group))))

@@ -1,0 +1,71 @@
+"""`plan`: from what should be and what is to what is to be done. Pure and deterministic; a rule a file.
+
+The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
+what others left open, then introduce, then replicate, and put settings right at the very end. Re-planning after any phase
+gives the rest of the plan, because each rule looks only at what is, never at what an earlier run intended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...errors import PlanError
+from ...model.plan import Phase, Plan
+from ...model.state import ClusterState
+from ...model.topology import Topology
+from .assigning import Assignment, assign
+from .fingerprint import fingerprint
+from .forgetting import forget_phase
+from .forming import introduce_phase, replicate_phase
+from .open_slots import open_slots_phase
+from .refusing import refuse
+from .resetting import reset_phase
+from .settings import settle_phase
+
+__all__ = ["Assignment", "assign", "plan", "require_consent"]
+
+
+def plan(topology: Topology, state: ClusterState) -> Plan:
+    """What turns `state` into `topology`.
+
+    A plan that resets nodes ends there: a reset node has a new identity, so what follows is planned from a new look.
+
+    Raises:
+        ObservationError: a node of the topology gave no view (code ``nodes-silent``).
+        PlanError: no safe plan exists; the code says why, the message which nodes and what to do.
+    """
+    refuse(topology, state)
+    print_of = fingerprint(topology, state)
+    resets, hazards = reset_phase(topology, state)
+    if resets is not None:
+        return Plan((resets,), hazards, print_of)
+    assignment = assign(topology, state)
+    introduce = introduce_phase(topology, state, assignment)
+    replicate, hazards = replicate_phase(topology, state, assignment)
+    phases: list[Phase | None] = [
+        open_slots_phase(state),
+        forget_phase(state),
+        introduce,
+        replicate,
+        settle_phase(topology, state, introduce),
+    ]
+    return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
+
+
+def require_consent(made: Plan, allowed: Iterable[str]) -> None:
+    """Refuse a plan whose hazards were not all allowed by name.
+
+    Raises:
+        PlanError: code ``hazard-not-allowed``; names each hazard and what to type.
+    """
+    consents = set(allowed)
+    missing = [hazard for hazard in made.hazards if hazard.code not in consents]
+    if not missing:
+        return
+    lines = "\n".join(f"- {hazard.code}: {hazard.message}" for hazard in missing)
+    codes = " ".join(f"--allow {code}" for code in sorted({hazard.code for hazard in missing}))
+    raise PlanError(
+        "hazard-not-allowed",
+        f"the plan is dangerous and was not allowed; nothing was changed:\n{lines}",
+        hint=f"if that is what you want: shardwright apply {codes} (pyinfra: --data allow={missing[0].code})",
+    )

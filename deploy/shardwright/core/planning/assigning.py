@@ -1,0 +1,106 @@
+"""Which observed node is the primary of each shard, and which slots without an owner go to whom.
+
+Membership is desired, the primary is observed: whoever owns slots stays the owner. Ranges are chosen only for slots that
+nobody owns, and fill each shard up to its quota in the order of the shards, so that fresh shards get contiguous ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...errors import PlanError
+from ...model.endpoint import Endpoint
+from ...model.observation import Role
+from ...model.slots import SlotSet
+from ...model.state import ClusterState
+from ...model.topology import Node, Shard, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The primary of each shard (by shard name) and the slots that each primary is to be given (by endpoint)."""
+
+    primaries: Mapping[str, Node]
+    slots: Mapping[Endpoint, SlotSet]
+
+    def primary_of(self, shard: Shard) -> Node:
+        """The primary that the shard has or is to get."""
+        return self.primaries[shard.name]
+
+
+def assign(topology: Topology, state: ClusterState) -> Assignment:
+    """Primaries and slots for `topology` on what `state` shows.
+
+    Raises:
+        PlanError: ``layout-differs`` (a shard would need slots to be moved), ``stray-keys`` (keys in ownerless slots
+            that no single primary can take over).
+    """
+    primaries = {shard.name: _primary(shard, state) for shard in topology.shards}
+    return Assignment(primaries, _share_out(topology, state, primaries))
+
+
+def _primary(shard: Shard, state: ClusterState) -> Node:
+    owners = [node for node in shard.members if state.nodes[node.endpoint].slots]
+    if len(owners) > 1:
+        held = "; ".join(f"{n.name} owns {state.nodes[n.endpoint].slots}" for n in owners)
+        raise PlanError(
+            "layout-differs",
+            f"{shard.name} wants {', '.join(n.name for n in shard.members)} in one shard, but more than one owns slots: "
+            f"{held}",
+            hint="this cluster was formed with another layout; moving slots between nodes is not done by this version: "
+            "reshard it with the engine's cli, or arrange hosts in cluster.yml as the cluster has them",
+        )
+    if owners:
+        return owners[0]
+    free = [node for node in shard.members if state.nodes[node.endpoint].role is Role.PRIMARY]
+    if free:
+        return free[0]
+    raise PlanError(
+        "layout-differs",
+        f"all members of {shard.name} ({', '.join(n.name for n in shard.members)}) are replicas in other shards",
+        hint="free one of them: CLUSTER RESET SOFT on it, then run again",
+    )
+
+
+def _share_out(topology: Topology, state: ClusterState, primaries: Mapping[str, Node]) -> dict[Endpoint, SlotSet]:
+    free = state.uncovered
+    shares: dict[Endpoint, SlotSet] = {}
+    holders = _holders(state, free)
+    ours = {node.endpoint for node in primaries.values()}
+    for slot, endpoint in holders.items():
+        if endpoint not in ours:
+            raise PlanError(
+                "stray-keys",
+                f"slot {slot} has no owner, and {endpoint}, which holds keys of it, is not a primary of this topology",
+                hint="make that node a primary again, or move those keys by hand, then run again",
+            )
+        shares[endpoint] = shares.get(endpoint, SlotSet()) | SlotSet.of(slot)
+    free -= SlotSet.of(*holders)
+    for shard in topology.shards:
+        endpoint = primaries[shard.name].endpoint
+        owned = len(state.nodes[endpoint].slots) + len(shares.get(endpoint, SlotSet()))
+        share = free.take(max(0, shard.quota - owned))
+        if share:
+            shares[endpoint] = shares.get(endpoint, SlotSet()) | share
+            free -= share
+    return shares
+
+
+def _holders(state: ClusterState, free: SlotSet) -> dict[int, Endpoint]:
+    """The primary that holds keys of a slot without an owner, by slot."""
+    found: dict[int, Endpoint] = {}
+    for endpoint, node in state.nodes.items():
+        if node.role is not Role.PRIMARY:
+            continue
+        for slot, count in node.view.stray.items():
+            if not count or slot not in free:
+                continue
+            if slot in found:
+                raise PlanError(
+                    "stray-keys",
+                    f"slot {slot} has no owner, and both {found[slot]} and {endpoint} hold keys of it",
+                    hint="compare the keys on both (CLUSTER GETKEYSINSLOT), delete the wrong ones, then run again",
+                )
+            found[slot] = endpoint
+    return found

@@ -1,0 +1,37 @@
+"""A fingerprint of (topology, state): a saved plan is refused when it no longer fits.
+
+Offsets, key counts and gossip times are left out: they change under every client and decide nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ...model.state import ClusterState
+from ...model.topology import Topology
+
+
+def fingerprint(topology: Topology, state: ClusterState) -> str:
+    """sha256 in hexadecimal over a canonical JSON form."""
+    wanted = {
+        "name": topology.name,
+        "shards": [[s.name, s.quota, [str(n.endpoint) for n in s.members]] for s in topology.shards],
+        "live": sorted(topology.live),
+        "settings": sorted(topology.settings),
+    }
+    found = [
+        [
+            str(endpoint),
+            node.id,
+            node.role.value,
+            node.primary_id,
+            str(node.slots),
+            sorted(node.knows),
+            bool(node.view.keys),
+            sorted(node.view.settings.items()),
+        ]
+        for endpoint, node in state.nodes.items()
+    ]
+    text = json.dumps([wanted, found, sorted(map(str, state.silences))], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

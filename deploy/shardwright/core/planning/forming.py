@@ -1,0 +1,137 @@
+"""Introduce the nodes to each other, then give replicas their primaries.
+
+Why this is fast: every node meets three seeds in different failure domains and its own primary, so knowledge needs one
+round of gossip and not a tour; each node is numbered before it meets anyone, so that no epochs collide; and while nothing
+holds data, the cluster runs with a short node timeout, which is what paces its gossip.
+
+Why this is safe: the short timeout comes with elections switched off, and only where no node holds a key. Replicas get
+lower numbers than primaries: servers drop messages of a node whose primary has the lower epoch as stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...model.observation import Role
+from ...model.plan import AddSlots, Configure, Hazard, Meet, Phase, Replicate, SetEpoch, Step, Until
+from ...model.state import ClusterState, NodeState
+from ...model.topology import Node, Topology
+from .assigning import Assignment
+
+SEEDS = 3
+
+
+def node_timeout(nodes: int) -> int:
+    """Node timeout while `nodes` servers form a cluster, in ms: short paces gossip, too short kills slow machines."""
+    return max(2_000, round(nodes * 42), round((nodes - 120) * 125))
+
+
+def introduce_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
+    """Numbers, slots and introductions, with temporary settings where no data can be at risk."""
+    steps: list[Step] = [*_epochs(topology, state), *_slots(assignment), *_meetings(topology, state, assignment)]
+    if not steps:
+        return None
+    if not any(node.view.keys for node in state.nodes.values()):
+        steps = [*_temporary(topology, state), *steps]
+    return Phase("introduce", tuple(steps), Until.ACQUAINTED, 20.0 + len(topology.nodes) / 4)
+
+
+def replicate_phase(
+    topology: Topology, state: ClusterState, assignment: Assignment
+) -> tuple[Phase | None, tuple[Hazard, ...]]:
+    """Each member that does not replicate its shard's primary does so; a hazard where that takes a last copy away."""
+    steps: list[Step] = []
+    hazards: list[Hazard] = []
+    for shard in topology.shards:
+        primary = assignment.primary_of(shard)
+        primary_id = state.nodes[primary.endpoint].id
+        for member in shard.members:
+            node = state.nodes[member.endpoint]
+            if member == primary or node.primary_id == primary_id:
+                continue
+            steps.append(Replicate(member.endpoint, primary.endpoint, primary_id))
+            hazards.extend(_last_copy(node, state))
+    unsettled = bool(steps) or len(state.groups) > 1 or _ungathered(topology, state) or bool(assignment.slots)
+    limit = 60.0 + len(topology.nodes)
+    return (Phase("replicate", tuple(steps), Until.WHOLE, limit) if unsettled else None), tuple(hazards)
+
+
+def _ungathered(topology: Topology, state: ClusterState) -> bool:
+    wanted = {state.nodes[node.endpoint].id for node in topology.nodes}
+    return any(not wanted <= state.nodes[n.endpoint].knows | {state.nodes[n.endpoint].id} for n in topology.nodes)
+
+
+def _last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
+    old = state.by_id.get(node.primary_id) if node.primary_id else None
+    if node.role is not Role.REPLICA or old is None or not old.view.keys:
+        return
+    others = [n for n in state.nodes.values() if n.primary_id == old.id and n.id != node.id and n.view.primary_link_up]
+    if not others:
+        yield Hazard(
+            "drops-last-replica",
+            str(node.endpoint),
+            f"{node.endpoint} is the only replica of {old.endpoint} ({old.view.keys:,} keys) and would leave it",
+        )
+
+
+def _temporary(topology: Topology, state: ClusterState) -> Iterator[Configure]:
+    wanted = {
+        "cluster-node-timeout": str(node_timeout(len(topology.nodes))),
+        "cluster-replica-no-failover": "yes",
+        "repl-diskless-sync-delay": "0",
+    }
+    for node in topology.nodes:
+        settings = state.nodes[node.endpoint].view.settings
+        for name, value in wanted.items():
+            if settings.get(name) != value:
+                yield Configure(node.endpoint, name, value, temporary=True)
+
+
+def _epochs(topology: Topology, state: ClusterState) -> Iterator[SetEpoch]:
+    taken = {node.view.myself.epoch for node in state.nodes.values() if node.view.myself.epoch}
+    replicas = [member for shard in topology.shards for member in shard.members[1:]]
+    ordered = [*replicas, *(shard.primary for shard in topology.shards)]
+    for number, node in enumerate(ordered, start=1):
+        seen = state.nodes[node.endpoint]
+        if not seen.knows and not seen.view.myself.epoch and number not in taken:
+            yield SetEpoch(node.endpoint, number)
+
+
+def _slots(assignment: Assignment) -> Iterator[AddSlots]:
+    for endpoint, slots in sorted(assignment.slots.items()):
+        yield AddSlots(endpoint, slots)
+
+
+def _meetings(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
+    seeds = _seeds(topology, state, assignment)
+    for shard in topology.shards:
+        for member in shard.members:
+            peers = [assignment.primary_of(shard), *seeds]
+            for peer in dict.fromkeys(peers):
+                if peer != member and not _acquainted(state.nodes[member.endpoint], state.nodes[peer.endpoint]):
+                    yield Meet(member.endpoint, peer.endpoint, state.nodes[peer.endpoint].view.address)
+
+
+def _acquainted(one: NodeState, other: NodeState) -> bool:
+    """Whether either has a working link to the other: the other end follows by itself."""
+    return (other.id in one.knows and other.id not in one.cut) or (one.id in other.knows and one.id not in other.cut)
+
+
+def _seeds(topology: Topology, state: ClusterState, assignment: Assignment) -> list[Node]:
+    """Three primaries in zones, then hosts, that differ as far as they can; of the largest group where one exists."""
+    largest = state.groups[0] if state.groups and len(state.groups[0]) > 1 else frozenset()
+    pool = [assignment.primary_of(shard) for shard in topology.shards]
+    pool.sort(key=lambda node: node.endpoint not in largest)
+    chosen: list[Node] = []
+    while pool and len(chosen) < SEEDS:
+        best = min(
+            pool,
+            key=lambda n: (
+                bool(largest) and n.endpoint not in largest,
+                sum(n.zone == c.zone for c in chosen),
+                sum(n.host == c.host for c in chosen),
+            ),
+        )
+        chosen.append(best)
+        pool.remove(best)
+    return chosen

@@ -1,0 +1,48 @@
+"""Nodes that must be emptied before they can take part, which needs consent by name.
+
+A reset is always *hard*: with its old identity kept, the node's former peers would go on talking to it, and its gossip
+would introduce our nodes to theirs.
+"""
+
+from __future__ import annotations
+
+from ...model.observation import Role
+from ...model.plan import Hazard, Phase, Reset, Until
+from ...model.state import ClusterState, NodeState
+from ...model.topology import Topology
+
+
+def reset_phase(topology: Topology, state: ClusterState) -> tuple[Phase | None, tuple[Hazard, ...]]:
+    """The resets and one hazard for each; no phase where every node can take part as it is."""
+    nodes = [state.nodes[node.endpoint] for node in topology.nodes]
+    steps, hazards = [], []
+    for node in nodes:
+        hazard = _hazard(node, state)
+        if hazard is not None:
+            steps.append(Reset(node.endpoint, node.view.keys))
+            hazards.append(hazard)
+    if not steps:
+        return None, ()
+    return Phase("reset", tuple(steps), Until.EMPTY, 30.0), tuple(hazards)
+
+
+def _hazard(node: NodeState, state: ClusterState) -> Hazard | None:
+    view = node.view
+    alone = not node.knows
+    idle = node.role is Role.PRIMARY and not node.slots and not alone
+    if view.keys and (alone or idle):
+        place = "knows no other node" if alone else "is a primary without slots"
+        return Hazard(
+            "resets-nonempty-node",
+            str(node.endpoint),
+            f"{node.endpoint} holds {view.keys:,} keys and {place}: joining it would delete them "
+            "(export them first, or take another node)",
+        )
+    ours = {n.id for n in state.nodes.values()}
+    if not alone and not node.slots and not (node.knows & ours) and node.role is Role.PRIMARY:
+        return Hazard(
+            "leaves-other-cluster",
+            str(node.endpoint),
+            f"{node.endpoint} is empty, but still lists {len(node.knows)} nodes of another cluster, all of them failed",
+        )
+    return None
