@@ -1,7 +1,8 @@
 """Faults that a test puts on the lab's hosts and lifts again: network cuts, full disks, a held apt lock.
 
-It acts from outside, in a host's network and mount namespaces, and knows nothing of what runs there. A cut drops packets silently, as a
-pulled cable does; `refuse` answers with a reset instead, as a closed port does. Whatever reboots or resets a host ends its network faults.
+It acts from outside, in a host's network and mount namespaces, and knows nothing of what runs there. A cut drops
+packets silently, as a pulled cable does; `refuse` answers with a reset instead, as a closed port does. Whatever
+boots a host ends its network faults.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LOCK_HOLDER = """\
 import fcntl, os, sys
 handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o640)
 fcntl.lockf(handle, fcntl.LOCK_EX)
-print("held", flush=True)
+print(os.getpid(), flush=True)
 sys.stdin.read()
 """
 
@@ -114,7 +115,7 @@ class Faults:
         outer.mkdir()
         with image.open("wb") as file:
             file.truncate(size << 20)
-        run("mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image)
+        run("mkfs.ext4", "-q", "-m", "0", "-b", "4096", "-O", "^has_journal", image)
         run("mount", "-o", "loop", image, outer)
         (outer / "lost+found").rmdir()
         machine.attach(outer, path)
@@ -122,19 +123,24 @@ class Faults:
         machine.remember(record)
 
     def fill_disk(self, host: LabHost | str, path: str, size: int = 64) -> None:
-        """Leave no byte free on the small disk at `path`, which is mounted first if it is not there (`size` MiB)."""
+        """Leave no block free on the small disk at `path`, which is mounted first if it is not there (`size` MiB)."""
         machine = self._machine(host)
         if path not in machine.record().disks:
             self.mount_disk(host, path, size)
         filler = f"{path}/{FILLER}"
-        machine.exec(["sh", "-c", f"cat /dev/zero >> {filler} 2>/dev/null; sync {filler}; true"])
-        free = machine.exec(["stat", "-f", "-c", "%a", path]).stdout.strip()
-        if free != "0":
-            raise LabError(f"{machine.name}: {path} still has {free} free blocks")
+        # One large file, then small ones: the last blocks are too few to lengthen a large file. The count of free
+        # blocks proves nothing, as ext4 keeps some that nobody can have; only a failed write does.
+        large = f"dd if=/dev/zero of={filler}/0 bs=64k conv=fsync"
+        small = (
+            f"i=0; while i=$((i+1)); [ $i -lt 1000 ] && head -c 1 /dev/zero > {filler}/$i; do sync {filler}/$i; done"
+        )
+        done = machine.exec(f"mkdir -p {filler}; {large}; {small}; exit 0")
+        if done.stderr.count("No space left") < 2:
+            raise LabError(f"{machine.name}: {path} did not become full: {done.stderr.strip()}")
 
     def free_disk(self, host: LabHost | str, path: str) -> None:
         """Give back what `fill_disk` took; the disk stays mounted."""
-        self._machine(host).exec(["rm", "-f", f"{path}/{FILLER}"])
+        self._machine(host).exec(["rm", "-rf", f"{path}/{FILLER}"])
 
     def read_only(self, host: LabHost | str, path: str, on: bool = True) -> None:
         """Make the small disk at `path` read-only, or writable again."""
@@ -143,15 +149,18 @@ class Faults:
     # --- apt -----------------------------------------------------------------------------------
 
     def hold_apt_lock(self, host: LabHost | str) -> int:
-        """Hold dpkg's lock inside a host, as another apt would, until `release_apt_lock`; returns the holder's pid there."""
+        """Hold dpkg's lock inside a host, as another apt would; returns the holder's pid as the host sees it.
+
+        It ends with `release_apt_lock`, or with this process.
+        """
         machine = self._machine(host)
         words = [*machine.entry(), "python3", "-c", LOCK_HOLDER, LOCK_FILE]
         holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._holders[machine.name] = holder
-        if holder.stdout is None or holder.stdout.readline().strip() != "held":
+        pid = holder.stdout.readline().strip() if holder.stdout else ""
+        if not pid:
             raise LabError(f"{machine.name}: could not take {LOCK_FILE}")
-        found = machine.exec(f"fuser {LOCK_FILE} 2>/dev/null || pgrep -f {LOCK_FILE}").stdout.split()
-        return int(found[0])
+        return int(pid)
 
     def release_apt_lock(self, host: LabHost | str) -> None:
         """Let go of the lock; does nothing if it is not held."""

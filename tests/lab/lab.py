@@ -1,7 +1,8 @@
 """The lab as tests use it: hosts by number, made, reset, stopped, started, remembered and thrown away.
 
-It knows machines and layers, not what is deployed on them. Hosts outlive the process that made them and are found again by the next, so
-a test module that needs clean ones asks for `fresh`, which is as quick as a boot: a reset drops an overlay's upper layer.
+It knows machines and layers, not what is deployed on them. Hosts outlive the process that made them and are found
+again by the next, so a test module that needs clean ones asks for `fresh`, which is as quick as a boot: a reset drops
+an overlay's upper layer.
 """
 
 from __future__ import annotations
@@ -185,12 +186,13 @@ class Lab:
 
         def one(number: int) -> None:
             machine = self._machine(number)
-            machine.shutdown()
             kept = self.home / "snapshots" / name / machine.name
-            if kept.exists():
-                raise LabError(f"{machine.name} has a snapshot {name} already")
-            kept.parent.mkdir(parents=True, exist_ok=True)
             record = machine.record()
+            if record.disks or kept.exists():
+                why = f"a disk on {', '.join(record.disks)}" if record.disks else f"a snapshot {name} already"
+                raise LabError(f"{machine.name} has {why}")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            machine.shutdown()
             (machine.home / "upper").rename(kept)
             layers = [str(kept), *record.layers]
             kept.with_suffix(".json").write_text(json.dumps({"suite": record.suite, "layers": layers}))

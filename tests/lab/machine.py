@@ -1,17 +1,20 @@
 """One lab host as this machine sees it: an overlay, a network namespace, cgroups, a systemd-nspawn process.
 
-It knows nothing of the lab around it nor of ssh. Commands enter through the namespaces of the host's first process, so tests can look
-by other means than those under test. Which process that is, is found anew each time: a host may reboot itself.
+It knows nothing of the lab around it nor of ssh. Commands enter through the namespaces of the host's first process, so
+tests can look by other means than those under test. Which process that is, is found anew each time: a host may reboot
+itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +26,21 @@ from tests.lab.network import Network
 CGROUPS = Path("/sys/fs/cgroup")
 MEMORY_VARIABLE = "SHARDWRIGHT_LAB_MEM"
 BOOT_LIMIT = 90.0
+
+# open_tree, setns, move_mount: takes a mount across into another mount namespace, in a process of its own.
+MOUNT_ACROSS = """
+import ctypes, os, sys
+folder, leader, path = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+def do(number):
+    if number < 0:
+        raise OSError(ctypes.get_errno(), "mounting across")
+    return number
+tree = do(libc.syscall(428, -100, folder.encode(), 1 | os.O_CLOEXEC))
+space = os.open(f"/proc/{leader}/ns/mnt", os.O_RDONLY)
+do(libc.setns(space, 0))
+do(libc.syscall(429, tree, b"", -100, path.encode(), 4))
+"""
 
 
 @dataclass
@@ -61,7 +79,7 @@ class Machine:
         draft.rename(self._record)
 
     def supervisor(self) -> int | None:
-        """The pid of the host's systemd-nspawn, if it lives. The pid alone is not believed: it may be reused."""
+        """The pid of what keeps the host going, if it lives. The pid alone is not believed: it may be reused."""
         try:
             pid = int((self.home / "pid").read_text())
             words = re.split(rb"[\0 ]", Path(f"/proc/{pid}/cmdline").read_bytes())
@@ -70,18 +88,12 @@ class Machine:
         return pid if f"--machine={self.unique}".encode() in words else None
 
     def leader(self) -> int | None:
-        """The pid, on this machine, of the host's pid 1."""
+        """The pid, on this machine, of the host's pid 1; None while it is down or between two boots."""
         supervisor = self.supervisor()
-        if supervisor is None:
-            return None
-        for pid in _children(supervisor):
-            try:
-                status = Path(f"/proc/{pid}/status").read_text()
-            except OSError:
-                continue
-            spaces = next((ln.split()[1:] for ln in status.splitlines() if ln.startswith("NSpid:")), [])
-            if len(spaces) > 1 and spaces[-1] == "1":
-                return pid
+        for child in _children(supervisor) if supervisor else []:
+            for pid in _children(child):
+                if _is_first(pid):
+                    return pid
         return None
 
     # --- life ----------------------------------------------------------------------------------
@@ -92,6 +104,7 @@ class Machine:
         `host_key` is the ssh host key to give it, with a new identity; None: the layers hold both already.
         """
         self.kill()
+        self._drop_disks()
         for name in ("upper", "work"):
             shutil.rmtree(self.home / name, ignore_errors=True)
             (self.home / name).mkdir(parents=True)
@@ -139,13 +152,15 @@ class Machine:
         self.network.plug(self.number)
         (self.home / "pid").unlink(missing_ok=True)
         joins = [f"echo $$ > {group}/cgroup.procs" for group in self._make_cgroups()]
-        steps = [f"echo $$ > {self.home}/pid", *joins, f"exec {' '.join(self._nspawn())}"]
+        once = " && ".join([*joins, f"exec {' '.join(self._nspawn())}"])
+        # systemd-nspawn ends with 133 when the host reboots itself, and leaves the next boot to its caller.
+        loop = f"echo $$ > {self.home}/pid; while :; do sh -c '{once}'; [ $? -eq 133 ] || exit; done"
         env = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "SYSTEMD_NSPAWN_LOCK": "0"}
         if not (CGROUPS / "cgroup.controllers").exists():
             env["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "0"
         with (self.home / "console.log").open("ab") as log:
             subprocess.run(
-                ["setsid", "--fork", "sh", "-c", " && ".join(steps)],
+                ["setsid", "--fork", "sh", "-c", loop],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -199,7 +214,7 @@ class Machine:
     def kill(self) -> None:
         """End every process of the host at once, as a power cut would, and take it off the network."""
         leader, supervisor = self.leader(), self.supervisor()
-        for pid in (leader, supervisor):
+        for pid in (supervisor, leader):
             if pid is not None:
                 _kill(pid)
         wait_for(lambda: self.supervisor() is None, 30, f"the end of {self.name}")
@@ -216,30 +231,31 @@ class Machine:
     def discard(self, keep_key: bool = False) -> None:
         """Kill the host and remove its disks and its memory (but not its ssh host key, with `keep_key`)."""
         self.kill()
-        for folder in sorted((self.home / "disks").glob("*")):
-            if folder.is_mount():
-                run("umount", folder)
+        self._drop_disks()
         for entry in self.home.iterdir():
             if not (keep_key and entry.name.startswith("ssh_host_")):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         if not keep_key:
             self.home.rmdir()
 
+    def _drop_disks(self) -> None:
+        for folder in (self.home / "disks").glob("*"):
+            if folder.is_mount():
+                run("umount", folder)
+        shutil.rmtree(self.home / "disks", ignore_errors=True)
+
     def attach(self, folder: Path, path: str) -> None:
-        """Bind `folder` of this machine over directory `path` of the running host, with a copy of what that holds."""
-        staging = Path("/run/systemd/nspawn/propagate") / self.unique / folder.name
-        staging.mkdir(parents=True, exist_ok=True)
-        run("mount", "--bind", folder, staging)
-        try:
-            inner = f"/run/host/incoming/{folder.name}"
-            self.exec(["sh", "-ec", f"mkdir -p {path}; cp -a {path}/. {inner}/; mount --bind {inner} {path}"])
-        finally:
-            run("umount", staging)
-            staging.rmdir()
+        """Mount `folder` of this machine on directory `path` of the running host, with a copy of what that holds."""
+        leader = self.entry()[2]
+        self.exec(["mkdir", "-p", path])
+        run("cp", "-a", f"/proc/{leader}/root{path}/.", folder)
+        run(sys.executable, "-c", MOUNT_ACROSS, folder, leader, path)
 
     def _cleanup(self) -> None:
         for group in self._cgroups():
             _empty_cgroup(group)
+            with contextlib.suppress(OSError):
+                group.parent.rmdir()
         self.network.unplug(self.number)
         wait_for(self._unmounted, 15, f"{self.merged} to be unmounted")
         (self.home / "pid").unlink(missing_ok=True)
@@ -267,7 +283,9 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside the host as root: words, or a line for its shell; timeout in seconds."""
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        return run(*self.entry(), *words, check=check, timeout=timeout, stdin=stdin)
+        # nsenter's child outlives nsenter, so what hangs is ended from within.
+        limited = ["timeout", "--signal=KILL", str(timeout + 1), *words]
+        return run(*self.entry(), *limited, check=check, timeout=timeout, stdin=stdin)
 
     def inside_network(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program of this machine in the host's network namespace."""
@@ -286,11 +304,18 @@ class Machine:
     def _make_cgroups(self) -> list[Path]:
         groups = self._cgroups()
         for group in groups:
-            group.mkdir(parents=True, exist_ok=True)
+            wait_for(lambda group=group: _made(group), 5, f"the cgroup {group}")  # type: ignore[misc]
             limit = group / "memory.limit_in_bytes"
             if os.environ.get(MEMORY_VARIABLE) and limit.exists():
                 limit.write_text(os.environ[MEMORY_VARIABLE])
         return groups
+
+
+def _made(group: Path) -> bool:
+    """Make a cgroup; another host's end may remove the empty parent in the same moment."""
+    with contextlib.suppress(FileNotFoundError):
+        group.mkdir(parents=True, exist_ok=True)
+    return group.exists()
 
 
 def _children(pid: int) -> list[int]:
@@ -298,6 +323,16 @@ def _children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def _is_first(pid: int) -> bool:
+    """Whether a process is pid 1 of a pid namespace."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    spaces = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return len(spaces) > 1 and spaces[-1] == "1"
 
 
 def _kill(pid: int) -> None:
@@ -319,9 +354,8 @@ def _empty_cgroup(group: Path) -> None:
         try:
             for pid in pids():
                 _kill(pid)
-            for folder in sorted(group.rglob("*"), reverse=True):
-                if folder.is_dir():
-                    folder.rmdir()
+            for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
             group.rmdir()
         except OSError:
             return not group.exists()

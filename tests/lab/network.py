@@ -1,7 +1,7 @@
 """The lab's private network: one bridge with NAT, and a network namespace per host.
 
-It knows addresses and names, not hosts. The namespace is made before the host boots and carries a fixed hardware address: a host made
-again under a random one is unreachable for up to 40 s behind its neighbours' stale ARP entries.
+It knows addresses and names, not hosts. The namespace is made before the host boots and carries a fixed hardware
+address: a host made again under a random one is unreachable for up to 40 s behind its neighbours' stale ARP entries.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def network_of(lab: Path) -> Network:
         for index in range(SUBNETS):
             network = Network(index)
             own = ipaddress.ip_network(network.subnet)
-            if index not in taken and not any(own.overlaps(other) for other in used):
+            if index in taken or Path(f"/sys/class/net/{network.bridge}").exists():
+                continue
+            if not any(own.overlaps(other) for other in used):
                 lab.mkdir(parents=True, exist_ok=True)
                 record.write_text(json.dumps({"index": index}))
                 return network

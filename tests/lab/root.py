@@ -1,7 +1,7 @@
 """The cached file systems that hosts are stacked on: a debootstrap root, and a seed layer above it.
 
-It knows nothing of hosts. Both are keyed by a hash of their recipe and appear under their final name by one rename, so a killed build
-leaves only a directory that nobody uses. The seed is a layer of its own because it changes often and takes a third of the time.
+It knows nothing of hosts. Both are keyed by a hash of their recipe and appear under their final name by one rename, so
+a killed build leaves only a directory that nobody uses. The seed is a layer of its own because it changes often.
 No engine is installed in either: installing one is what the tests prove.
 """
 
@@ -55,11 +55,12 @@ def missing_tools() -> list[str]:
 def ensure_layers(suite: str = "bookworm", say: Callable[[str], None] = lambda text: None) -> Layers:
     """The cached layers of a suite, built if they are not there (one to two minutes, once)."""
     cache = cache_dir()
-    with locked(cache / "build.lock", limit=1800):
+    with locked(cache / "tools.lock", limit=1800):
         missing = missing_tools()
         if missing:
             say(f"installing {', '.join(missing)}")
             install_tools(missing)
+    with locked(cache / f"build-{suite}.lock", limit=1800):
         archive = sources.debian_archive()
         if not archive.keyring.exists():
             run("apt-get", "install", "-qy", "debian-archive-keyring", timeout=600)

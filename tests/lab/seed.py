@@ -1,7 +1,8 @@
 """What turns a bare Debian root into a lab host's image: users, keys, apt sources, units, as text.
 
-Pure data. The reader would question `lab-kernel`: some kernel settings that a deploy wants to change exist once for the whole machine
-(vm.overcommit_memory, vm.swappiness, transparent huge pages), so each host gets files of its own bound over them.
+Pure data. The reader would question `lab-kernel`: some kernel settings that a deploy wants to change exist once for the
+whole machine (vm.overcommit_memory, vm.swappiness, transparent huge pages), so each host gets files of its own bound
+over them.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ apt-get clean
 # Lists are here, but look old: tools that trust their age still run an update, which then has little to fetch.
 touch -d @0 /var/lib/apt/lists
 rm -rf /var/lib/apt/periodic
+# Else every first boot rebuilds ldconfig's cache, the journal's catalog and users.
+touch /etc/.updated /var/.updated
 """
 
 

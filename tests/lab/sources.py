@@ -1,6 +1,7 @@
 """Where this machine gets Debian from, so that the lab's hosts get it from the same place.
 
-It knows apt's files and nothing of the lab. No archive is named here: a machine without a Debian source leaves the choice to debootstrap.
+It knows apt's files and nothing of the lab. No archive is named here: a machine without a Debian source leaves the
+choice to debootstrap.
 """
 
 from __future__ import annotations
