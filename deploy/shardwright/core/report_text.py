@@ -6,6 +6,8 @@ it is shown as not proved, in every rendering, because a green run that was not 
 
 from __future__ import annotations
 
+import re
+
 from ..model.report import Finding, MemberRow, Report, Severity
 from ..model.run import RunRecord, Verdict
 from ..model.slots import ALL_SLOTS, SLOT_COUNT, SlotSet
@@ -20,6 +22,14 @@ _VERDICT_WORDS = {
     Verdict.REFUSED: "refused",
     Verdict.DONE: "done",
 }
+
+# Control characters but tab and newline, the marks that turn the writing direction, lone surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for each character that a terminal or a page would obey instead of showing."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def judged(report: Report) -> Verdict:
