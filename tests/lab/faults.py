@@ -61,10 +61,12 @@ class Faults:
         With peers, only between it and them: `block_port(host, 17000)` cuts the cluster bus of a node on 7000.
         """
         verdict = ["-j", "REJECT", "--reject-with", "tcp-reset"] if refuse else ["-j", "DROP"]
+        # A refusal must not match the host's own answers, or it would eat the reset that it sends.
+        sides = ("--dport",) if refuse else ("--dport", "--sport")
         machines = [self._machine(peer) for peer in peers]
         inward, outward = [], []
         for address in [machine.network.address(machine.number) for machine in machines] or ["0.0.0.0/0"]:
-            for side in ("--dport", "--sport"):
+            for side in sides:
                 inward.append(["-s", address, "-p", "tcp", side, str(port), *verdict])
                 outward.append(["-d", address, "-p", "tcp", side, str(port), *verdict])
         self._block(host, inward, outward)

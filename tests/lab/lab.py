@@ -265,7 +265,7 @@ class Lab:
         record = machine.record()
         if not record.booted or record.suite != suite:
             self._create(number, suite, layers)
-        elif machine.leader() is None:
+        elif not machine.alive():
             machine.kill()
             machine.boot()
 

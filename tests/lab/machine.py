@@ -96,6 +96,13 @@ class Machine:
                     return pid
         return None
 
+    def alive(self) -> bool:
+        """Whether the host's systemd answers, whatever it says of its units."""
+        if self.leader() is None:
+            return False
+        state = self.exec(["systemctl", "is-system-running"], check=False, timeout=20).stdout.strip()
+        return state not in ("", "offline", "unknown", "stopping")
+
     # --- life ----------------------------------------------------------------------------------
 
     def create(self, suite: str, layers: Sequence[str], host_key: Path | None) -> None:
