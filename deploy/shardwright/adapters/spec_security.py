@@ -1,0 +1,120 @@
+"""Rules on who may talk to the servers, and the one place that reads a password from where the spec says it is.
+
+Reads environment variables and files of this machine, and contacts nothing. No message holds a password: only its length.
+Being refused is the default: without password only on loopback, or where the spec says `open: true`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from shardwright.engines import check_password
+from shardwright.model.secret import Secret
+
+from .spec_checks import ssh_of
+from .spec_draft import Draft
+from .spec_schema import EngineSection, SecuritySection
+from .spec_yaml import Path
+
+_AT: Path = ("security", "password")
+MAX_FILE = 4_096
+
+
+def check(draft: Draft, env: Mapping[str, str]) -> Secret | None:
+    """Adds every problem about security to `draft`, and gives the password where there is one that can be used."""
+    _files(draft)
+    section = draft.get("security", SecuritySection)
+    if section is None:
+        return None
+    given = bool(section.password.env or section.password.file)
+    loopback = bool(draft.hosts) and all(ipaddress.ip_address(h.address).is_loopback for _, h in draft.hosts)
+    if given and section.open:
+        draft.refuse("password-and-open", ("security", "open"), "a password and open: true", "one of them")
+    elif section.open and not loopback:
+        hint = "anyone who reaches the ports can read, change and run; see that a firewall lets only your clients in"
+        draft.warn("security-open", ("security", "open"), "no password", "a password", hint)
+    elif not given and not loopback and draft.hosts_complete:
+        hint = (
+            "add  security: {password: {env: SHARDWRIGHT_PASSWORD}}  or, on a closed network,  security: {open: true}"
+        )
+        draft.refuse(
+            "password-missing", ("security",), "no password, and addresses beyond loopback", "a password", hint
+        )
+    text = _read(draft, section, env) if given else None
+    if text is None:
+        return None
+    for problem in check_password(text):
+        add = draft.warn if problem.code == "password-short" else draft.refuse
+        add(problem.code, _AT, problem.found, problem.wanted, problem.hint)
+    return Secret(text)
+
+
+def local_path(draft: Draft, text: str) -> FilePath:
+    """A path on this machine: `~` is this user's home, relative ones are relative to the directory of `cluster.yml`."""
+    return FilePath(os.path.normpath(draft.directory / os.path.expanduser(text)))
+
+
+def _read(draft: Draft, section: SecuritySection, env: Mapping[str, str]) -> str | None:
+    if name := section.password.env:
+        if name not in env:
+            hint = f"export {name}=...  in the shell, or as a secret of the pipeline"
+            draft.refuse("password-env-missing", _AT, f"no variable {name}", "the password in it", hint)
+        return env.get(name)
+    return _read_file(draft, section.password.file)
+
+
+def _read_file(draft: Draft, text: str) -> str | None:
+    """The first line, which must be the only one; a file that others can read is refused."""
+    where, at = local_path(draft, text), (*_AT, "file")
+    try:
+        with where.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                draft.refuse("password-file", at, f"{where}: no regular file", "a file with one line")
+                return None
+            if status.st_mode & 0o077:
+                found = f"{where} has mode {stat.S_IMODE(status.st_mode):04o}"
+                draft.refuse(
+                    "password-file-mode", at, found, "a file that only its owner can read", f"chmod 600 {where}"
+                )
+            raw = file.read(MAX_FILE + 1)
+    except OSError as error:
+        draft.refuse("password-file", at, f"{where}: {error.strerror}", "a file that can be read")
+        return None
+    if len(raw) > MAX_FILE:
+        draft.refuse("password-file", at, f"{where}: more than {MAX_FILE} bytes", "a file with one line")
+        return None
+    try:
+        line = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        draft.refuse("password-not-utf8", at, f"{where}: not UTF-8", "text in UTF-8")
+        return None
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _files(draft: Draft) -> None:
+    """Files of this machine that the spec names must exist; a key may come later (an agent has it), so it only warns."""
+    engine = draft.get("engine", EngineSection)
+    if engine is not None and engine.bundle and not local_path(draft, engine.bundle).is_file():
+        found = f"no file {local_path(draft, engine.bundle)}"
+        draft.refuse("bundle-missing", ("engine", "bundle"), found, "a bundle", "shardwright bundle build")
+    told: set[tuple[str, str]] = set()
+    for index, host in draft.hosts:
+        if host.connect == "@local":
+            continue
+        ssh = ssh_of(draft, host)
+        for name in ("key", "known_hosts"):
+            text = getattr(ssh, name)
+            if not text or (name, text) in told or local_path(draft, text).is_file():
+                continue
+            told.add((name, text))
+            at: Path = ("hosts", index, "ssh", name) if name in host.ssh.model_fields_set else ("ssh", name)
+            draft.warn(f"ssh-{name.replace('_', '-')}-missing", at, f"no file {local_path(draft, text)}", "a file")
+        if not ssh.strict_host_key and ("strict", "") not in told:
+            told.add(("strict", ""))
+            hint = "a machine in between could be taken for a host, and be given the password"
+            draft.warn("ssh-host-key-not-checked", ("ssh", "strict_host_key"), "false", "true, with known_hosts", hint)
