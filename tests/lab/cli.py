@@ -22,6 +22,8 @@ def main(argv: list[str] | None = None) -> int:
         if reason:
             raise LabError(reason)
         return _do(options, lab)
+    except BrokenPipeError:
+        return 1
     except LabError as error:
         print(f"lab: ERROR: {error}", file=sys.stderr)
         return 1

@@ -45,6 +45,8 @@ def run(
         LabError: with the command's own words, if it fails (and `check`) or does not end in time.
     """
     words = [str(word) for word in argv]
+    env = dict(os.environ if env is None else env)
+    env["PATH"] = env.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     try:
         done = subprocess.run(
             words,

@@ -23,6 +23,9 @@ SUITES = ("bookworm", "trixie")
 BASE_PACKAGES = "systemd,systemd-sysv,dbus,openssh-server,python3-minimal,iproute2,ca-certificates,sudo,procps,netbase"
 DEBOOTSTRAP_RECIPE = 1
 
+# A build ends with the process that began it, also when that is killed, and what it mounted goes away with it.
+ISOLATED = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -99,9 +102,7 @@ def _build_root(suite: str, archive: sources.Archive, final: Path) -> None:
             env[f"{scheme}_proxy"] = settings[f"Acquire::{scheme}::Proxy"]
     where = [archive.mirror] if archive.mirror else []
     options = ["--variant=minbase", f"--include={BASE_PACKAGES}", f"--keyring={archive.keyring}"]
-    # A private mount namespace: what debootstrap mounts goes away with it, also when it is killed.
-    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    run(*isolated, "debootstrap", *options, suite, work, *where, timeout=1500, env=env)
+    run(*ISOLATED, "--mount-proc", "debootstrap", *options, suite, work, *where, timeout=1500, env=env)
     for pattern in ("etc/ssh/ssh_host_*", "var/cache/apt/archives/*.deb", "etc/machine-id", "etc/hostname"):
         for file in work.glob(pattern):
             file.unlink()
@@ -127,7 +128,6 @@ def _build_seed(root: Path, files: dict[str, tuple[int, str]], keyring: Path, fi
         (work / "files" / str(number)).write_text(text)
         script.append(f"install -D -m {mode:o} {work}/files/{number} {merged}{target}")
     script.append(f"chroot {merged} /bin/sh -e <<'SEED'\n{SEED_SCRIPT}\nSEED")
-    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    run(*isolated, "sh", "-e", stdin="\n".join(script) + "\n", timeout=900)
+    run(*ISOLATED, "sh", "-e", stdin="\n".join(script) + "\n", timeout=900)
     (work / "upper").rename(final)
     shutil.rmtree(work)
