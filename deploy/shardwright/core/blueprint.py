@@ -167,7 +167,7 @@ def _config_values(site: Site, node: Node, instance: Instance) -> dict[str, obje
 
 
 def _directories(site: Site) -> tuple[Directory, ...]:
-    """Parents first. Only the innermost ones belong to the servers."""
+    """Parents first. Only the innermost ones belong to the servers, and a mounted file system's root is its own affair."""
     paths, user = site.paths, site.user
     root = "root" if user else ""
     shut = "0750" if user else "0700"
@@ -180,9 +180,12 @@ def _directories(site: Site) -> tuple[Directory, ...]:
         found += [Directory(paths.run_of(n.endpoint.port), user, user, "0750") for n in site.nodes]
     if site.manager is not ServiceManager.SYSTEMD:
         found += [Directory(str(paths.log.parent), root, root, "0755"), Directory(str(paths.log), user, user, shut)]
-    targets = {mount.target.rstrip("/") for mount in site.spec.mounts}
-    # What owns a mounted root is the file system's affair; on NFS root may not change it.
-    return tuple(Directory(d.path, "", "", d.mode) if d.path in targets else d for d in dict.fromkeys(found))
+    mounted = {mount.target.rstrip("/") for mount in site.spec.mounts}
+    first: dict[str, Directory] = {}
+    for directory in found:
+        if directory.path not in mounted:
+            first.setdefault(directory.path, directory)
+    return tuple(first.values())
 
 
 def _owned_by_servers(top: object, cluster: object, site: Site) -> list[Directory]:

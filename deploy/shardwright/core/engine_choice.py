@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shardwright.engines import Engine, engine_of
 from shardwright.model.blueprint import BundleSource, EngineInstall, PackageSource
-from shardwright.model.spec import ClusterSpec, Product
+from shardwright.model.spec import ClusterSpec, Product, ServiceManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +61,7 @@ def engine_install(spec: ClusterSpec, bundle: BundleFacts | None = None) -> Engi
 def _from_packages(spec: ClusterSpec, engine: Engine) -> EngineInstall:
     packages = tuple((family.value, names) for family, names in engine.packages.items())
     source = PackageSource(packages, spec.engine.suite)
-    units = tuple(dict.fromkeys(unit for names in engine.services.values() for unit in names))
+    openrc = spec.service_manager is ServiceManager.OPENRC
+    named = [unit for names in engine.services.values() for unit in names if unit.endswith(".service") is not openrc]
+    units = tuple(dict.fromkeys(named))
     return EngineInstall(engine.product, spec.engine.version, source, f"/usr/bin/{engine.server}", units)

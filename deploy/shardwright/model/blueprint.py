@@ -14,7 +14,7 @@ from .spec import ServiceManager
 
 @dataclass(frozen=True, slots=True)
 class PackageSource:
-    """The engine comes from the host's packages, by OS family (``debian``, ``redhat``, ``alpine``)."""
+    """The engine comes from the host's packages, by OS family (``debian``, ``el``, ``alpine``)."""
 
     packages: tuple[tuple[str, tuple[str, ...]], ...]
     suite: str | None = None
