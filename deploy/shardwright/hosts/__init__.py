@@ -1,1 +1,5 @@
-"""pyinfra: facts, operations, deploys, inventory. The only package that imports pyinfra."""
+"""What pyinfra does: the inventory, one look a host, the changes, and the one call that forms and verifies.
+
+The only package that imports pyinfra. It decides nothing about clusters: what a host needs is a `Blueprint`, what the
+cluster needs is `control`'s business.
+"""

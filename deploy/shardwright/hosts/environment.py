@@ -1,0 +1,76 @@
+"""An environment as loaded from its `cluster.yml`: spec, topology, and the blueprint of each host by service manager.
+
+Knows nothing of pyinfra. Loaded once a process and path: pyinfra runs the deploy file once for every host.
+`auto` is decided by what the host has, so a host has a blueprint for each manager that it could turn out to have, and the
+one look at it asks for the paths of all of them: asking first and looking then would be a round trip more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+from ..adapters import spec_file
+from ..core.blueprint import blueprint
+from ..core.engine_choice import engine_install
+from ..core.placement import place
+from ..errors import Problem
+from ..model.blueprint import Blueprint, EngineInstall
+from ..model.spec import ClusterSpec, HostSpec, Product, ServiceManager
+from ..model.topology import Topology
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The spec at `path`, what should be thought about in it, and what follows from it."""
+
+    path: Path
+    spec: ClusterSpec
+    warnings: tuple[Problem, ...] = ()
+
+    @cached_property
+    def topology(self) -> Topology:
+        """What the spec means."""
+        return place(self.spec)
+
+    @cached_property
+    def engine(self) -> EngineInstall:
+        """Where the hosts get their engine; a bundle is made ready here, on the control machine."""
+        if self.spec.engine.product is not Product.BUNDLED:
+            return engine_install(self.spec)
+        from ..engines import bundle
+
+        return engine_install(self.spec, bundle.facts_for(self.spec.engine))
+
+    @cached_property
+    def _blueprints(self) -> dict[str, dict[ServiceManager, Blueprint]]:
+        wanted = self.spec.service_manager
+        managers = [m for m in ServiceManager if m is not ServiceManager.AUTO]
+        chosen = managers if wanted is ServiceManager.AUTO else [wanted]
+        decided = {m: replace(self.spec, service_manager=m) for m in chosen}
+        return {
+            host.name: {m: blueprint(spec, self.topology, host.name, self.engine) for m, spec in decided.items()}
+            for host in self.spec.hosts
+        }
+
+    def blueprints(self, host: HostSpec) -> dict[ServiceManager, Blueprint]:
+        """What the host needs, by the service manager that it may have."""
+        return self._blueprints[host.name]
+
+
+@cache
+def load(path: Path) -> Environment:
+    """The environment of the `cluster.yml` at `path`.
+
+    Raises:
+        SpecError: with everything that is wrong in the file.
+    """
+    spec, warnings = spec_file.load_with_warnings(path)
+    return Environment(path, spec, warnings)
+
+
+def subject(host: HostSpec) -> str:
+    """How messages name a host: ``cache-3 (10.0.0.7, zone b)``."""
+    zone = f", zone {host.zone}" if host.zone else ""
+    return f"{host.name} ({host.address}{zone})"

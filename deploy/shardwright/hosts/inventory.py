@@ -1,0 +1,75 @@
+"""pyinfra's inventory, derived from the `cluster.yml` beside it. Holds the ssh options and nothing else about hosts.
+
+Host keys are strict unless the spec says otherwise: pyinfra's own default accepts any key of a new host. Every wait of a
+connection has a limit, because a host that drops packets must not hold a run for the minutes of TCP's own patience.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyinfra import config
+from pyinfra.context import ctx_state
+
+from ..errors import Problem, SpecError
+from ..model.spec import HostSpec
+from . import environment, hooks, results
+from .forming import record_failure
+
+CONNECT_SECONDS = 10
+CONNECT_RETRIES = 2
+
+Hosts = list[tuple[str, dict[str, Any]]]
+
+
+def load_inventory(inventory_file: str) -> dict[str, Hosts]:
+    """The group of the cluster's hosts, for ``globals().update(load_inventory(__file__))`` in an inventory.py.
+
+    A spec with mistakes ends the process with exit code 2 and all of them, before anything is contacted.
+    """
+    path = Path(inventory_file).resolve().with_name("cluster.yml")
+    try:
+        loaded = environment.load(path)
+        found = hosts(loaded)
+    except SpecError as error:
+        print(f"ERROR {error}", file=sys.stderr, flush=True)
+        raise SystemExit(error.exit_code) from None
+    config.CONNECT_TIMEOUT = CONNECT_SECONDS
+    config.FAIL_PERCENT = 0
+    state = ctx_state.get()  # type: ignore[no-untyped-call]
+    if state is not None:
+        hooks.lead(state, results.begin(state, loaded), record_failure)
+    return {loaded.spec.name: found}
+
+
+def hosts(loaded: environment.Environment) -> Hosts:
+    """The hosts as pyinfra takes them: (name, data).
+
+    Raises:
+        SpecError: ``several-local-hosts``.
+    """
+    local = [h for h in loaded.spec.hosts if h.connect == "@local"]
+    if len(local) > 1:
+        found = ", ".join(h.name for h in local)
+        hint = "put all instances of this machine into one host, with several ports"
+        wanted = "one host with connect: @local"
+        raise SpecError([Problem("several-local-hosts", "hosts", found, wanted, hint)], file=str(loaded.path))
+    return [("@local" if h in local else h.name, _data(loaded.path, h)) for h in loaded.spec.hosts]
+
+
+def _data(path: Path, host: HostSpec) -> dict[str, Any]:
+    data: dict[str, Any] = {"shardwright_host": host.name, "shardwright_spec": str(path)}
+    if host.connect == "@local":
+        return data
+    ssh = host.ssh
+    data |= {
+        "ssh_hostname": host.connect or host.address,
+        "ssh_port": ssh.port,
+        "ssh_strict_host_key_checking": "yes" if ssh.strict_host_key else "accept-new",
+        "ssh_connect_retries": CONNECT_RETRIES,
+        "ssh_paramiko_connect_kwargs": {"banner_timeout": 15, "auth_timeout": 15, "channel_timeout": 30},
+    }
+    optional = {"ssh_user": ssh.user, "ssh_key": ssh.key, "ssh_known_hosts_file": ssh.known_hosts}
+    return data | {name: value for name, value in optional.items() if value}

@@ -1,0 +1,84 @@
+"""One look at a host: the script is run, understood, judged, and kept for the operations that follow.
+
+Every operation decides on the state that was kept. A look costs one round trip; a batch of changes ends with a look of its
+own, so a run that changes nothing looks once.
+"""
+
+from __future__ import annotations
+
+import time
+
+from pyinfra.api.host import Host
+
+from ..errors import ObservationError, merged
+from ..model.spec import ServiceManager
+from . import preflight, questions, shell
+from .changes import HostChanges, changes
+from .environment import Environment, subject
+from .results import HostResult, Run
+from .state import HostState, parse
+
+LOOK_SECONDS = 90
+
+
+def script(environment: Environment, result: HostResult) -> str:
+    """The look at this host, as text."""
+    return questions.look(environment.blueprints(result.spec).values())
+
+
+def look(host: Host, run: Run, result: HostResult) -> HostState:
+    """Look at the host and keep what was seen.
+
+    Raises:
+        ObservationError: the host can't be looked at.
+    """
+    before = time.time()
+    output = shell.read(host, result.spec, script(run.environment, result), deadline=LOOK_SECONDS)
+    result.execs += 1
+    state = parse(output.lines)
+    if not state.complete:
+        words = " ".join(output.errors)[-200:] or "no words"
+        text = f"{subject(result.spec)}: the host could not be looked at ({words}); nothing was changed"
+        raise ObservationError("look-failed", text, hint="log in there and see whether sh works and disks answer")
+    result.clock_offset = state.epoch - (before + time.time()) / 2
+    keep(run, result, state)
+    return state
+
+
+def keep(run: Run, result: HostResult, state: HostState) -> None:
+    """Take `state` for what the host is now, and choose the blueprint that fits its service manager."""
+    result.state = state
+    candidates = run.environment.blueprints(result.spec)
+    result.blueprint = candidates.get(state.manager) or next(iter(candidates.values()))
+
+
+def judge(run: Run, result: HostResult) -> None:
+    """Refuse what must be refused, note what is worth a warning.
+
+    Raises:
+        ShardwrightError: all refusals of this host in one.
+    """
+    assert result.blueprint is not None
+    assert result.state is not None
+    refusals = preflight.refusals(run.environment.spec, result.spec, result.blueprint, result.state)
+    if refusals:
+        raise merged(refusals, subject="things are wrong on a host;")
+    for code, text in preflight.cautions(run.environment.spec, result.blueprint, result.state):
+        result.warn(code, text)
+    note(result, wanted(result))
+
+
+def wanted(result: HostResult, *, settled: bool = False) -> HostChanges:
+    """What differs on this host, by what was last seen."""
+    assert result.blueprint is not None
+    assert result.state is not None
+    assert result.blueprint.manager is not ServiceManager.AUTO
+    return changes(result.blueprint, result.state, settled=settled)
+
+
+def note(result: HostResult, found: HostChanges) -> None:
+    """Keep what the changes say besides what to do."""
+    for code, text in found.warnings:
+        result.warn(code, text)
+    result.restart_needed = dict(found.restart_needed)
+    result.deferred = found.deferred

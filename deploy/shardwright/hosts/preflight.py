@@ -1,0 +1,184 @@
+"""What must stop a run before anything is changed, and what is only worth a warning: judged from one look at a host. Pure.
+
+The order of the checks is the order in which a person would want to hear of them: first whether we may act there at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..engines import engine_of
+from ..errors import ObservationError, PlanError, ShardwrightError
+from ..model.blueprint import Blueprint, Instance, PackageSource
+from ..model.spec import ClusterSpec, HostSpec, ServiceManager
+from .changes import engine_fits, is_running, packages_for, server_process
+from .environment import subject
+from .state import DiskState, HostState
+
+LEAST_FREE_KIB = 64 * 1024
+SKEW_SECONDS = 1.0
+_UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1, "": 1}
+
+
+def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+    """Why nothing may be done on this host; empty where all is well."""
+    who = subject(host)
+    if not state.complete:
+        return (_unseen(who, state),)
+    needs_root = blueprint.user is not None
+    if needs_root and state.uid != 0:
+        return (_no_root(who, host, state),)
+    found = [*_system(who, blueprint, state), *_paths(who, blueprint, state), *_ports(who, blueprint, state)]
+    return (*found, *_services(who, spec, blueprint, state))
+
+
+def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple[tuple[str, str], ...]:
+    """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look."""
+    found = []
+    if state.silent:
+        found.append(("look-incomplete", f"could not see: {', '.join(state.silent)}"))
+    limit = memory_limit(spec)
+    instances = len(blueprint.instances)
+    if limit and state.memory_kib and limit * instances > state.memory_kib * 1024:
+        text = f"{instances} x maxmemory {limit >> 20} MiB is more than the host's memory, {state.memory_kib >> 10} MiB"
+        found.append(("memory-small", text))
+    kept = spec.persistence.aof or spec.persistence.save
+    for point, (disk, sharing) in _data_disks(blueprint, state).items():
+        if limit and kept and disk.total * 1024 < 2 * limit * sharing:
+            text = (
+                f"{point} has {disk.total >> 10} MiB; {sharing} x maxmemory {limit >> 20} MiB needs twice that to save"
+            )
+            found.append(("disk-small", text))
+    return tuple(found)
+
+
+def memory_limit(spec: ClusterSpec) -> int:
+    """`maxmemory` of the spec in bytes; 0 where there is none."""
+    text = spec.setting("maxmemory", "0").lower()
+    digits = text.rstrip("kmgb")
+    return int(digits) * _UNITS.get(text[len(digits) :], 1) if digits.isdigit() else 0
+
+
+def skewed(offsets: dict[str, float]) -> str:
+    """In words, the hosts whose clocks are furthest apart, if that is more than a second; else nothing.
+
+    Args:
+        offsets: by host, its clock minus ours in seconds.
+    """
+    if len(offsets) < 2:
+        return ""
+    slow, fast = min(offsets, key=lambda h: offsets[h]), max(offsets, key=lambda h: offsets[h])
+    apart = offsets[fast] - offsets[slow]
+    return f"the clock of {fast} is {apart:.1f} s ahead of that of {slow}" if apart > SKEW_SECONDS else ""
+
+
+def _unseen(who: str, state: HostState) -> ShardwrightError:
+    parts = ", ".join(state.silent) or "everything"
+    text = f"{who}: the host could not be looked at (late or failed: {parts}); nothing was changed"
+    return ObservationError("look-failed", text, hint="log in there and see whether sh works and disks answer")
+
+
+def _no_root(who: str, host: HostSpec, state: HostState) -> ShardwrightError:
+    user = state.login or host.ssh.user or "the user"
+    if state.sudo_refusal:
+        seen = f"{user} may not use sudo without a password ({state.sudo_refusal})"
+    else:
+        seen = f"{user} is not root, and cluster.yml says sudo: false"
+    rule = f"put into /etc/sudoers.d/shardwright: {user} ALL=(root) NOPASSWD: ALL"
+    return ObservationError("sudo-refused", f"{who}: {seen}; nothing was changed", hint=rule)
+
+
+def _system(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    source = blueprint.engine.source
+    if isinstance(source, PackageSource) and not packages_for(source, state):
+        known = ", ".join(family for family, names in source.packages if names)
+        yield PlanError(
+            "os-unsupported",
+            f"{who}: {state.os_name or state.os_id or 'an unknown system'} is not of a family whose packages are known "
+            f"({known}); nothing was changed",
+            hint="engine: bundled needs no packages",
+        )
+    if blueprint.manager is ServiceManager.SYSTEMD and state.init != "systemd":
+        yield PlanError(
+            "no-systemd",
+            f"{who}: cluster.yml wants systemd, and it does not run there (init: {state.init}); nothing was changed",
+            hint="service_manager: auto or direct",
+        )
+
+
+def _paths(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    for point, (free, read_only, paths) in _places(state).items():
+        if read_only and any(state.path(d.path).kind == "absent" or d.path in paths for d in blueprint.directories):
+            yield ObservationError(
+                "read-only",
+                f"{who}: the file system on {point}, which has {paths[0]}, is mounted read-only; nothing was changed",
+                hint=f"find out why (dmesg), then: mount -o remount,rw {point}",
+            )
+        elif free < LEAST_FREE_KIB:
+            yield ObservationError(
+                "disk-full",
+                f"{who}: {free >> 10} MiB are free on {point}, which has {paths[0]}; wanted at least "
+                f"{LEAST_FREE_KIB >> 10} MiB; nothing was changed",
+                hint=f"make room there: df -h {point}",
+            )
+    for directory in blueprint.directories:
+        if state.path(directory.path).kind in ("file", "other"):
+            text = f"{who}: {directory.path} is there and no directory; nothing was changed"
+            yield PlanError("path-in-the-way", text, hint="move it away, or change paths in cluster.yml")
+
+
+def _places(state: HostState) -> dict[str, tuple[int, bool, list[str]]]:
+    found: dict[str, tuple[int, bool, list[str]]] = {}
+    for path, disk in state.disks:
+        found.setdefault(disk.point, (disk.free, disk.read_only, []))[2].append(path)
+    return found
+
+
+def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskState, int]]:
+    """By mount point: the file system that has data directories, and how many."""
+    disks = dict(state.disks)
+    found: dict[str, tuple[DiskState, int]] = {}
+    for instance in blueprint.instances:
+        disk = disks.get(instance.data)
+        if disk is not None:
+            found[disk.point] = (disk, found.get(disk.point, (disk, 0))[1] + 1)
+    return found
+
+
+def _ports(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    for instance in blueprint.instances:
+        ours = server_process(instance, state, blueprint.manager)
+        for port in (instance.endpoint.port, instance.endpoint.bus_port):
+            strangers = [pid for pid in state.holders(port) if pid != ours or pid is None]
+            if strangers and not (is_running(instance, state, blueprint.manager) and ours in state.holders(port)):
+                yield _port_taken(who, instance, port, strangers[0], state)
+
+
+def _port_taken(who: str, instance: Instance, port: int, pid: int | None, state: HostState) -> ShardwrightError:
+    process = state.process(pid)
+    program = f"pid {pid}, {process.program}" if process else f"pid {pid}" if pid else "a process that we can't see"
+    return PlanError(
+        "port-taken",
+        f"{who}: port {port}, wanted by {instance.name}, is held by {program}; nothing was changed",
+        hint="stop that program, or give other ports in cluster.yml",
+    )
+
+
+def _services(who: str, spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    for unit in blueprint.engine.masked_units:
+        now = state.unit(unit)
+        if now.active == "active":
+            yield PlanError(
+                "distribution-service-running",
+                f"{who}: {unit} runs (pid {now.pid}) and may hold data; it was left alone and nothing was changed",
+                hint=f"when nobody needs it: systemctl disable --now {unit}; then run again",
+            )
+    running = [i.name for i in blueprint.instances if is_running(i, state, blueprint.manager)]
+    if running and state.engine and not engine_fits(blueprint, state):
+        title = engine_of(spec.engine.product.value).title
+        yield PlanError(
+            "engine-version",
+            f"{who}: {blueprint.engine.server} is: {state.engine}; wanted {title} {blueprint.engine.versions}; "
+            f"{', '.join(running)} runs, so nothing was changed",
+            hint="engine.version in cluster.yml must name what runs there",
+        )

@@ -1,0 +1,105 @@
+"""What a run has found and done so far, host by host: the registry that operations write and the forming step reads.
+
+Knows nothing of shells or clusters. There is one `Run` for a pyinfra `State`; operations of several hosts write to it at
+the same time, each to its own host's entry only.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.context import ctx_host, ctx_state
+
+from ..errors import ShardwrightError
+from ..model.blueprint import Blueprint
+from ..model.spec import HostSpec
+from .environment import Environment
+from .lock import Held
+from .state import HostState
+
+
+@dataclass
+class HostResult:
+    """One host in this run. `changes` are done, in words; `warnings` are (code, text); `looks` counts the execs."""
+
+    spec: HostSpec
+    state: HostState | None = None
+    blueprint: Blueprint | None = None
+    changes: list[str] = field(default_factory=list)
+    warnings: dict[str, str] = field(default_factory=dict)
+    restart_needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    deferred: tuple[str, ...] = ()
+    error: ShardwrightError | None = None
+    clock_offset: float = 0.0
+    execs: int = 0
+
+    def warn(self, code: str, text: str) -> None:
+        """Keep a warning for the final report; the same text once."""
+        self.warnings.setdefault(text, code)
+
+
+@dataclass
+class Run:
+    """One run over all hosts of an environment.
+
+    `lock` is the cluster's; `outcome` is what the forming step gave, `error` what ended the run.
+    """
+
+    environment: Environment
+    hosts: dict[str, HostResult]
+    started: float = field(default_factory=time.time)
+    lock: Held | None = None
+    outcome: object = None
+    error: ShardwrightError | None = None
+
+    @classmethod
+    def of(cls, environment: Environment) -> Run:
+        """A run that has not begun."""
+        return cls(environment, {h.name: HostResult(h) for h in environment.spec.hosts})
+
+    @property
+    def errors(self) -> tuple[ShardwrightError, ...]:
+        """The errors of all hosts, in the order of the spec."""
+        return tuple(r.error for r in self.hosts.values() if r.error is not None)
+
+    @property
+    def host_changes(self) -> tuple[tuple[str, str], ...]:
+        """(host, text) of everything that was changed, for the run's record."""
+        return tuple((name, text) for name, r in self.hosts.items() for text in r.changes)
+
+    @property
+    def warnings(self) -> tuple[tuple[str, str, str], ...]:
+        """(host, code, text) of every warning, for the report."""
+        return tuple((name, code, text) for name, r in self.hosts.items() for text, code in r.warnings.items())
+
+    @property
+    def restart_needed(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """(host, instance, files) of servers that run with other files than those that lie there now."""
+        return tuple((name, i, files) for name, r in self.hosts.items() for i, files in r.restart_needed.items())
+
+
+_RUNS: WeakKeyDictionary[State, Run] = WeakKeyDictionary()
+
+
+def here() -> tuple[Host, State]:
+    """Pyinfra's current host and state themselves, not the proxies that operations see."""
+    return cast(Host, ctx_host.get()), cast(State, ctx_state.get())  # type: ignore[no-untyped-call]
+
+
+def begin(state: State, environment: Environment) -> Run:
+    """The run of this pyinfra state, new if it has none yet."""
+    return _RUNS.setdefault(state, Run.of(environment))
+
+
+def run_of(state: State) -> Run:
+    """The run that `begin` made.
+
+    Raises:
+        KeyError: the inventory was not loaded by `load_inventory`.
+    """
+    return _RUNS[state]

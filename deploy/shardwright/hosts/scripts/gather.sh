@@ -1,0 +1,205 @@
+# shellcheck shell=sh
+# Looks at a host, changes nothing. Written for dash and busybox alike; prints one fact a line, fields parted by tabs.
+#
+# Run as: sh -c "$SELF" gather <part>, with SELF holding this text and the questions in SW_* variables (lists: one a line).
+# Every part runs in a process of its own with a deadline, because a hung mount must not silence the other parts.
+# A part that fails or is late is reported as `silent <part> <exit code>`; the whole never fails.
+
+tab='	'
+
+say() {
+  line=$1
+  shift
+  for field in "$@"; do line="$line$tab$field"; done
+  printf '%s\n' "$line"
+}
+
+each() { # <list> <function>: the function is called with every line of the list
+  printf '%s\n' "$1" | while IFS= read -r item; do
+    [ -z "$item" ] || "$2" "$item"
+  done
+}
+
+read_first() { IFS= read -r first 2>/dev/null <"$1" || [ -n "$first" ]; }
+
+part_base() {
+  say uid "$(id -u)" "$(id -un 2>/dev/null)"
+  if [ -r /etc/os-release ]; then
+    # shellcheck disable=SC1091
+    (. /etc/os-release && say os "${ID-}" "${VERSION_ID-}" "${ID_LIKE-}" "${VERSION_CODENAME-}" "${PRETTY_NAME-}")
+  else
+    say os "$(uname -s)" "$(uname -r)" "" "" ""
+  fi
+  say arch "$(uname -m)"
+  libc=$( (getconf GNU_LIBC_VERSION || ldd --version 2>&1) 2>/dev/null | head -n 1)
+  say libc "$libc"
+  if [ -d /run/systemd/system ]; then say init systemd
+  elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
+  else say init none; fi
+  say epoch "$(date +%s)" "$(date +%N 2>/dev/null)"
+  awk '/^MemTotal:/ { print "memory\t" $2 }' /proc/meminfo
+  awk '/^btime / { print "boot\t" $2 }' /proc/stat
+  say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
+  if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
+}
+
+one_deb() {
+  installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Version}\n' "$1" 2>/dev/null | awk '$1 ~ /^.i$/ { print $2 }')
+  if [ -n "$installed" ]; then say package "$1" "$installed"; else say package-missing "$1"; fi
+}
+one_rpm() { rpm -q --qf 'package\t%{NAME}\t%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null | grep '^package'; }
+one_apk() { apk info -e "$1" >/dev/null 2>&1 && say package "$1" "$(apk info -v -e "$1" 2>/dev/null | head -n 1)"; }
+
+part_engine() {
+  if [ -n "$SW_PACKAGES" ]; then
+    if command -v dpkg-query >/dev/null; then each "$SW_PACKAGES" one_deb
+    elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
+    elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
+  fi
+  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)"; fi
+  if [ -n "$SW_BUNDLE_CURRENT" ] && [ -e "$SW_BUNDLE_CURRENT" ]; then
+    say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
+  fi
+}
+
+one_path() {
+  if [ -L "$1" ]; then say path "$1" link "" "" "" "" "" "$(readlink "$1")"; return; fi
+  [ -e "$1" ] || { say path "$1" absent; return; }
+  kind='other'
+  [ -f "$1" ] && kind='file'
+  [ -d "$1" ] && kind='directory'
+  # shellcheck disable=SC2046
+  set -- "$1" $(stat -c '%a %U %G %Y' "$1")
+  sum=
+  [ "$kind" = file ] && sum=$(sha256sum <"$1" | cut -d ' ' -f 1)
+  say path "$1" "$kind" "$2" "$3" "$4" "$5" "$sum"
+}
+
+part_paths() { each "$SW_PATHS" one_path; }
+
+part_user() {
+  [ -n "$SW_USER" ] || return 0
+  entry=$(getent passwd "$SW_USER" 2>/dev/null || grep "^$SW_USER:" /etc/passwd)
+  [ -z "$entry" ] || say user "$SW_USER" "$(printf %s "$entry" | cut -d : -f 3)" "$(printf %s "$entry" | cut -d : -f 7)"
+  group=$(getent group "$SW_USER" 2>/dev/null || grep "^$SW_USER:" /etc/group)
+  [ -z "$group" ] || say group "$SW_USER" "$(printf %s "$group" | cut -d : -f 3)"
+}
+
+size_of() { [ -e "$1" ] && stat -c %s "$1"; }
+
+one_instance() { # name|config|data|started|pidfile
+  name=${1%%|*} rest=${1#*|}
+  config=${rest%%|*} rest=${rest#*|}
+  data=${rest%%|*} rest=${rest#*|}
+  started=${rest%%|*} pidfile=${rest#*|}
+  manifest=$(cat "$data"/appendonlydir/*.manifest 2>/dev/null | head -c 1)
+  say data "$name" "$(size_of "$data/dump.rdb")" "${manifest:+yes}" "$(size_of "$data/nodes.conf")" \
+    "$(find "$data/." ! -name . -prune 2>/dev/null | wc -l)" "$(cd "$data" 2>/dev/null && pwd -P)"
+  say appendonly "$name" "$(awk '$1 == "appendonly" { print $2 }' "$config" 2>/dev/null | tail -n 1)"
+  first=
+  if read_first "$pidfile"; then say pidfile "$name" "$first"; fi
+  first=
+  if [ -n "$started" ] && read_first "$started"; then say started "$name" "$first"; fi
+}
+
+part_instances() { each "$SW_INSTANCES" one_instance; }
+
+one_service() { # OpenRC
+  if rc-service "$1" status >/dev/null 2>&1; then say openrc "$1" started; else say openrc "$1" stopped; fi
+}
+
+part_services() {
+  if [ -d /run/systemd/system ]; then
+    # shellcheck disable=SC2086
+    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload -- $SW_UNITS |
+      awk -v list="$SW_UNITS" 'BEGIN { split(list, unit, " "); n = 1 } /^$/ { n++; next } { print "unit\t" unit[n] "\t" $0 }'
+  elif command -v rc-service >/dev/null; then
+    # shellcheck disable=SC2086
+    each "$(printf '%s\n' $SW_UNITS)" one_service
+  fi
+}
+
+part_listeners() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
+      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print a[k] " " $10 }' |
+    while read -r port inode; do say listen "$port" "$inode"; done
+  inodes=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
+      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) printf "%s ", $10 }')
+  [ -n "$inodes" ] || return 0
+  # shellcheck disable=SC2012
+  ls -l /proc/[0-9]*/fd 2>/dev/null |
+    awk -v list="$inodes" 'BEGIN { n = split(list, i, " "); for (k = 1; k <= n; k++) want["socket:[" i[k] "]"] = i[k] }
+      /^\/proc\// { split($1, d, "/"); pid = d[3] }
+      $NF in want { print want[$NF] " " pid }' | sort -u |
+    while read -r inode pid; do say socket "$inode" "$pid"; done
+}
+
+one_process() {
+  [ -d "/proc/$1" ] || return 0
+  # The 22nd field is the start in ticks since boot; the program's name may hold spaces and ends at the last parenthesis.
+  started=$(sed 's/^.*) //' "/proc/$1/stat" | cut -d ' ' -f 20)
+  read_first "/proc/$1/comm" || first=
+  say process "$1" "$first" "$started" "$(readlink "/proc/$1/cwd")" "$(readlink "/proc/$1/exe")"
+}
+
+part_processes() {
+  pids=$(each "$SW_INSTANCES" one_pidfile; printf '%s\n' "$SW_SEEN_PIDS")
+  each "$(printf '%s\n' "$pids" | sort -u)" one_process
+}
+one_pidfile() {
+  first=
+  if read_first "${1##*|}"; then
+    case $first in *[!0-9]* | '') ;; *) printf '%s\n' "$first" ;; esac
+  fi
+}
+
+one_kernel() {
+  if [ ! -e "$1" ]; then say kernel "$1" absent ""; return; fi
+  access=read-only
+  [ -w "$1" ] && access=writable
+  value=$(head -n 1 "$1" 2>/dev/null)
+  case $value in *\[*\]*) value=${value#*\[} value=${value%%\]*} ;; esac
+  say kernel "$1" $access "$value"
+}
+part_kernel() { each "$SW_KERNEL" one_kernel; }
+
+one_mount() {
+  awk -v t="$1" '$2 == t { print "mounted\t" $2 "\t" $1 "\t" $3 "\t" $4 }' /proc/self/mounts | tail -n 1
+  awk -v t="$1" '$1 !~ /^#/ && $2 == t { print "fstab\t" $2 "\t" $1 "\t" $3 "\t" $4 }' /etc/fstab 2>/dev/null | tail -n 1
+}
+part_mounts() { each "$SW_MOUNTS" one_mount; }
+
+one_disk() { # the nearest directory that exists, for the path may not be there yet
+  place=$1
+  while [ ! -d "$place" ]; do
+    place=$(dirname "$place")
+  done
+  df -Pk "$place" | awk -v p="$1" 'NR > 1 { print "disk\t" p "\t" $2 "\t" $4 "\t" $NF; exit }'
+  point=$(df -Pk "$place" | awk 'NR > 1 { print $NF; exit }')
+  awk -v p="$1" -v m="$point" '$2 == m { o = $4 } END { print "disk-options\t" p "\t" o }' /proc/self/mounts
+}
+part_disks() { each "$SW_DISKS" one_disk; }
+
+if timeout -k 1 1 true 2>/dev/null; then limit() { timeout -k 1 "$@"; }
+elif timeout 1 true 2>/dev/null; then limit() { timeout "$@"; }
+else limit() { shift; "$@"; }; fi
+
+attempt() { # <seconds> <part>
+  limit "$1" sh -c "$SELF" gather "$2" </dev/null 2>/dev/null || say silent "$2" $?
+}
+
+case $1 in
+  main)
+    export SW_SEEN_PIDS=
+    for name in base engine user paths; do attempt 20 $name; done
+    for name in instances services kernel mounts disks; do attempt 10 $name; done
+    seen=$(attempt 10 listeners)
+    printf '%s\n' "$seen"
+    SW_SEEN_PIDS=$(printf '%s\n' "$seen" | awk '$1 == "socket" { print $3 }')
+    attempt 10 processes
+    say end
+    ;;
+  *) "part_$1" || true ;;
+esac
