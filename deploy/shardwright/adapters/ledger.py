@@ -39,6 +39,13 @@ class Appended:
     number: int
     moved_aside: int
 
+    @property
+    def note(self) -> str:
+        """What to tell the user; empty where there is nothing."""
+        if not self.moved_aside:
+            return ""
+        return f"the ledger's last line had been cut short; its {self.moved_aside:,} bytes were moved to {TORN}"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -98,13 +98,17 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """A spinner and a count for each phase at work; a line with its time for each that ended."""
+    """A spinner and a count for each phase at work; a line with its time for each that ended.
+
+    A mere wait, which was never started as a phase, goes away as soon as something else is told of.
+    """
 
     def __init__(self, console: Console) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
         self._bars = Bars(*columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False)
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, float] = {}
+        self._started: set[str] = set()
         self._lock = threading.Lock()
         self._bars.start()
 
@@ -114,6 +118,10 @@ class TerminalProgress:
             if event.moment in (Moment.FINISHED, Moment.FAILED):
                 self._ended(event)
                 return
+            for phase in [p for p in self._tasks if p != event.phase and p not in self._started]:
+                self._bars.remove_task(self._tasks.pop(phase))
+            if event.moment is Moment.STARTED:
+                self._started.add(event.phase)
             if event.phase not in self._tasks:
                 self._began[event.phase] = time.monotonic()
                 self._tasks[event.phase] = self._bars.add_task("", total=None)
