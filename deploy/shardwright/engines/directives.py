@@ -92,8 +92,7 @@ def tables_in(product: str, wanted: Version | VersionRange) -> tuple[Table, ...]
     touched = tuple(t for t in tables(product) if wanted.touches(t.version.series))
     if touched:
         return touched
-    lowest = max((v for op, v in wanted.bounds if op in (">=", ">", "==")), default=None, key=lambda v: v.series)
-    return (table(product, lowest) if lowest else _guess(tables(product)[0]),)
+    return (table(product, wanted.low),)
 
 
 def _guess(chosen: Table) -> Table:

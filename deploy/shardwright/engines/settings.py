@@ -22,6 +22,9 @@ from .version import Version, VersionRange
 def check_setting(engine: Engine, version: Version | VersionRange, name: str, value: str) -> tuple[Problem, ...]:
     """Every reason why `name value` must not stand in the configuration; `Problem.path` is the directive's name.
 
+    What only some builds refuse (`activedefrag yes` without the servers' own jemalloc) is refused for the bundled engine
+    alone: a distribution's build is asked when the configuration is tried on the host.
+
     Args:
         engine: whose configuration.
         version: exact where it is known, else the range that the spec allows.
@@ -67,7 +70,7 @@ def _check(engine: Engine, table: Table, name: str, value: str) -> tuple[Problem
     directive = table.get(name)
     if directive is None:
         return (_unknown(engine, table, name),)
-    for refused, reason in directive.refuses:
+    for refused, reason in directive.refuses if engine.name == "bundled" else ():
         if value.lower() == refused:
             found = f"{name} {value}"
             return (_problem("setting-refused-by-build", name, found, "another value", reason),)

@@ -47,7 +47,10 @@ def check(directive: Directive, value: str) -> tuple[str, str] | None:
 
 
 def bytes_of(text: str) -> int | None:
-    """Bytes that the servers understand by a size; none if they refuse it."""
+    """Bytes that the servers understand by a size; none if they refuse it.
+
+    Stricter than they are: to them an empty size, or a unit alone, is 0, which for `maxmemory` means without limit.
+    """
     found = re.fullmatch(r"(\d+)([a-zA-Z]*)", text)
     if found is None or (unit := _UNITS.get(found[2].lower())) is None:
         return None
@@ -123,10 +126,10 @@ def _memory(directive: Directive, value: str) -> tuple[str, str] | None:
     wanted = _SIZE_RULE + (", or a percentage such as 5%" if percent else "")
     if percent and re.fullmatch(r"\d{1,3}%", value):
         return None if 0 <= int(value[:-1]) <= 100 else (wanted, "0% to 100%")
-    size = bytes_of(value)
+    low, high = directive.span or (0, 2**64 - 1)
+    size = -1 if value == "-1" and low == -1 else bytes_of(value)
     if size is None:
         return wanted, _memory_hint(value)
-    low, high = directive.span or (0, 2**64 - 1)
     return None if low <= size <= high else (f"{low:,} to {high:,} bytes", f"{value} is {size:,} bytes")
 
 

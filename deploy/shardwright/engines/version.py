@@ -7,28 +7,24 @@ same version here; whoever needs the package compares the package.
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shardwright.errors import Problem, SpecError
 
 _VERSION = re.compile(r"(?:\d+:)?(\d+)\.(\d+)(?:\.(\d+))?(?:[-~.]?rc\.?(\d+))?(?:[-+~.].*)?")
-_BOUND = re.compile(r"(>=|<=|==|=|>|<)\s*(\d+(?:\.\d+){0,2})")
-_OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-    "==": operator.eq,
-}
+_EXACT = re.compile(r"=?=?\s*(\d+\.\d+\.\d+(?:[-~]?rc\d+)?)")
+_SERIES = re.compile(r"(\d+(?=\.\*)|\d+\.\d+)(?:\.\*)?")
+_BOUND = re.compile(r"(>=|<=|==|>|<)\s*(\d+(?:\.\d+){0,2})")
 _FORMS = 'a series ("8.1" or "8.1.*"), one version ("7.0.15"), bounds (">=7.0,<8"), or "any"'
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Three numbers; `candidate` is a release candidate's number, which sorts before the release itself."""
+    """Three numbers; `candidate` is a release candidate's number, which sorts before the release itself.
+
+    Candidate 0 is no release: as an upper bound it stands before every candidate of the release that it names.
+    """
 
     major: int
     minor: int
@@ -76,14 +72,17 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """Every version that all `bounds` (operator, version) allow; no bounds allow any."""
+    """Versions from `low` on, and below `high` where there is one; `text` is how it was written."""
 
-    bounds: tuple[tuple[str, Version], ...] = ()
+    low: Version = Version(0, 0)
+    high: Version | None = None
     text: str = "any"
 
     @classmethod
     def parse(cls, text: object) -> VersionRange:
         """Reads what a spec says of the version; anything but text is refused, as YAML makes 7.1 of 7.10.
+
+        A bound means what it says at its own precision: ``<=7.0`` has 7.0.15 in it, ``>8`` starts at 9.0.
 
         Raises:
             SpecError: ``version-malformed``, ``version-not-text`` or ``version-range-empty``, path ``engine.version``.
@@ -94,60 +93,60 @@ class VersionRange:
         plain = text.strip()
         if plain == "any":
             return cls()
-        if (series := re.fullmatch(r"(\d+)\.(\d+)(?:\.\*)?", plain)) is not None:
-            return cls(_within(int(series[1]), int(series[2])), plain)
-        if (whole := re.fullmatch(r"(\d+)\.\*", plain)) is not None:
-            low, high = Version(int(whole[1]), 0), Version(int(whole[1]) + 1, 0)
-            return cls(((">=", low), ("<", high)), plain)
-        if re.fullmatch(r"\d+\.\d+\.\d+(?:[-~]?rc\d+)?", plain):
-            return cls((("==", Version.parse(plain)),), plain)
+        if (exact := _EXACT.fullmatch(plain)) is not None:
+            version = Version.parse(exact[1])
+            return cls(version, _after(version), plain)
+        if (series := _SERIES.fullmatch(plain)) is not None:
+            low, high = _span(series[1])
+            return cls(low, high, plain)
         parts = [_BOUND.fullmatch(part.strip()) for part in plain.split(",")]
-        if not plain or None in parts:
+        if None in parts:
             raise _malformed(text, _FORMS)
-        bounds = tuple((_operator(p[1]), _filled(p[2])) for p in parts if p is not None)
-        return cls(bounds, plain)._checked()
+        wanted = cls(text=plain)
+        for part in parts:
+            assert part is not None
+            wanted = wanted._bounded(part[1], part[2])
+        return wanted
 
     def contains(self, version: Version) -> bool:
-        """Whether `version` fits every bound."""
-        return all(_OPERATORS[op](version, bound) for op, bound in self.bounds)
+        """Whether `version` fits."""
+        return version >= self.low and (self.high is None or version < self.high)
 
     def touches(self, series: tuple[int, int]) -> bool:
-        """Whether any version of the series major.minor fits."""
-        return self._meets(Version(*series), Version(series[0], series[1] + 1))
+        """Whether any release of the series major.minor fits."""
+        start, end = Version(*series), Version(series[0], series[1] + 1)
+        return self.low < end and (self.high is None or start < self.high)
 
-    def _meets(self, low: Version, high: Version) -> bool:
-        for op, bound in self.bounds:
-            if op in (">=", ">", "=="):
-                low = max(low, bound, key=Version._key)
-        for op, bound in self.bounds:
-            if op == "<" or (op == "<=" and low > bound):
-                high = min(high, bound, key=Version._key)
-            if op == "==" and bound != low:
-                return False
-        if any(op == ">" and bound == low for op, bound in self.bounds):
-            low = Version(low.major, low.minor, low.patch + 1)
-        return low < high and all(_OPERATORS[op](low, b) for op, b in self.bounds)
-
-    def _checked(self) -> VersionRange:
-        if not self._meets(Version(0, 0), Version(10**6, 0)):
-            raise _error("version-range-empty", self.text, "bounds that some version fits", "swap the bounds")
-        return self
+    def _bounded(self, sign: str, text: str) -> VersionRange:
+        start, end = _span(text)
+        low, high = self.low, self.high
+        if sign in (">=", "=="):
+            low = max(low, start, key=Version._key)
+        if sign == ">":
+            low = max(low, Version(end.major, end.minor, end.patch), key=Version._key)
+        if sign != ">" and sign != ">=":
+            new = Version(start.major, start.minor, start.patch, 0) if sign == "<" else end
+            high = new if high is None else min(high, new, key=Version._key)
+        if high is not None and low >= high:
+            raise _error("version-range-empty", self.text, "bounds that some version fits", "turn the bounds round")
+        return VersionRange(low, high, self.text)
 
     def __str__(self) -> str:
         return self.text
 
 
-def _within(major: int, minor: int) -> tuple[tuple[str, Version], ...]:
-    return (">=", Version(major, minor)), ("<", Version(major, minor + 1))
+def _span(text: str) -> tuple[Version, Version]:
+    """First version of ``8``, ``8.1`` or ``8.1.2``, and the one before which it ends (candidates of it included)."""
+    numbers = [int(n) for n in text.split(".")]
+    after = [*numbers[:-1], numbers[-1] + 1]
+    (major, minor, patch), (upper, lower, last) = [*numbers, 0, 0][:3], [*after, 0, 0][:3]
+    return Version(major, minor, patch), Version(upper, lower, last, 0)
 
 
-def _operator(text: str) -> str:
-    return "==" if text == "=" else text
-
-
-def _filled(text: str) -> Version:
-    numbers = [int(n) for n in text.split(".")] + [0, 0]
-    return Version(*numbers[:3])
+def _after(version: Version) -> Version:
+    if version.candidate is not None:
+        return replace(version, candidate=version.candidate + 1)
+    return Version(version.major, version.minor, version.patch + 1, 0)
 
 
 def _malformed(text: str, wanted: str) -> SpecError:
