@@ -13,6 +13,7 @@ from ..model.blueprint import Blueprint, Instance, PackageSource
 from ..model.spec import ClusterSpec, HostSpec, ServiceManager
 from .changes import engine_fits, is_running, packages_for, server_process
 from .environment import subject
+from .questions import parent
 from .state import DiskState, HostState
 
 LEAST_FREE_KIB = 64 * 1024
@@ -139,7 +140,7 @@ def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskS
     disks = dict(state.disks)
     found: dict[str, tuple[DiskState, int]] = {}
     for instance in blueprint.instances:
-        disk = disks.get(instance.data)
+        disk = disks.get(parent(instance.data))
         if disk is not None:
             found[disk.point] = (disk, found.get(disk.point, (disk, 0))[1] + 1)
     return found

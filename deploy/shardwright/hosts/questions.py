@@ -47,12 +47,17 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
         "SW_PORTS": " ".join(f"{port:04X}" for port in sorted(ports)),
         "SW_KERNEL": _lines(k.path for b in blueprints for k in b.kernel),
         "SW_MOUNTS": _lines(m.target for m in first.mounts),
-        "SW_DISKS": _lines([i.data for i in every] + [i.config for i in every[:1]] + [first.guard]),
+        "SW_DISKS": _lines([*(parent(i.data) for i in every), *(parent(i.config) for i in every), parent(first.guard)]),
     }
 
 
 def _instance(instance: Instance) -> str:
     return "|".join((instance.name, instance.config, instance.data, instance.started, instance.pidfile))
+
+
+def parent(path: str) -> str:
+    """The directory that has `path`: asked for in place of each data directory, as they share a file system."""
+    return path.rsplit("/", 1)[0]
 
 
 def _lines(words: Iterable[str]) -> str:

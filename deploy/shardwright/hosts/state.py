@@ -22,7 +22,6 @@ class PathState:
     group: str = ""
     modified: int = 0
     sha256: str = ""
-    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,6 @@ class DataState:
     rdb: int | None = None
     aof_manifest: bool = False
     nodes_conf: int | None = None
-    entries: int = 0
     real: str = ""
 
 
@@ -229,8 +227,8 @@ class _Reader:
             bundle_current=self.one("bundle-current")[0] if self.all("bundle-current") else None,
             user=bool(self.all("user")),
             group=bool(self.all("group")),
-            paths=tuple((r[0], self._path(r)) for r in self.all("path")),
-            data=tuple((r[0], self._data(r)) for r in self.all("data")),
+            paths=self._paths(),
+            data=self._data(),
             appendonly=tuple((r[0], r[1].strip("\"'")) for r in self.all("appendonly") if r[1]),
             pidfiles=tuple((r[0], _number(r[1])) for r in self.all("pidfile")),
             units=self._units(),
@@ -249,13 +247,26 @@ class _Reader:
             complete=bool(self.all("end")),
         )
 
-    @staticmethod
-    def _path(row: list[str]) -> PathState:
-        return PathState(row[1], row[2], row[3], row[4], _number(row[5]), row[6], row[7])
+    def _paths(self) -> tuple[tuple[str, PathState], ...]:
+        sums = {r[1]: r[0] for r in self.all("sum")}
+        kinds = {
+            "regular file": "file",
+            "regular empty file": "file",
+            "directory": "directory",
+            "symbolic link": "link",
+        }
+        return tuple(
+            (r[0], PathState(kinds.get(r[1], "other"), r[2], r[3], r[4], _number(r[5]), sums.get(r[0], "")))
+            for r in self.all("path")
+        )
 
-    @staticmethod
-    def _data(row: list[str]) -> DataState:
-        return DataState(_size(row[1]), row[2] == "yes", _size(row[3]), _number(row[4].strip()), row[5])
+    def _data(self) -> tuple[tuple[str, DataState], ...]:
+        sizes = {(r[0], r[1].rsplit("/", 1)[-1]): _size(r[2]) for r in self.all("size")}
+        listed = {r[0] for r in self.all("manifest")}
+        return tuple(
+            (r[0], DataState(sizes.get((r[0], "dump.rdb")), r[0] in listed, sizes.get((r[0], "nodes.conf")), r[1]))
+            for r in self.all("data")
+        )
 
     def _units(self) -> tuple[tuple[str, UnitState], ...]:
         blocks: dict[str, dict[str, str]] = {}
@@ -297,6 +308,5 @@ class _Reader:
         return tuple(sorted(found, key=lambda pair: (pair[0], pair[1] or 0)))
 
     def _disks(self) -> tuple[tuple[str, DiskState], ...]:
-        options = {r[0]: r[1].split(",") for r in self.all("disk-options")}
         rows = self.all("disk")
-        return tuple((r[0], DiskState(_number(r[1]), _number(r[2]), r[3], "ro" in options.get(r[0], []))) for r in rows)
+        return tuple((r[0], DiskState(_number(r[1]), _number(r[2]), r[3], "ro" in r[4].split(","))) for r in rows)

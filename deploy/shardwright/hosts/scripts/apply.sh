@@ -5,6 +5,7 @@
 
 set -u
 work=$1
+umask 022
 
 line() { printf '%s\t%s\t%s\n' "$1" "$2" "$(printf %s "$3" | tr '\n\t' '  ')"; }
 

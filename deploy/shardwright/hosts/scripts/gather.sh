@@ -62,20 +62,16 @@ part_engine() {
   fi
 }
 
-one_path() {
-  if [ -L "$1" ]; then say path "$1" link "" "" "" "" "" "$(readlink "$1")"; return; fi
-  [ -e "$1" ] || { say path "$1" absent; return; }
-  kind='other'
-  [ -f "$1" ] && kind='file'
-  [ -d "$1" ] && kind='directory'
-  # shellcheck disable=SC2046
-  set -- "$1" $(stat -c '%a %U %G %Y' "$1")
-  sum=
-  [ "$kind" = file ] && sum=$(sha256sum <"$1" | cut -d ' ' -f 1)
-  say path "$1" "$kind" "$2" "$3" "$4" "$5" "$sum"
+part_paths() {
+  IFS='
+'
+  set -f
+  # shellcheck disable=SC2086
+  set -- $SW_PATHS
+  [ $# -gt 0 ] || return 0
+  stat -c "path$tab%n$tab%F$tab%a$tab%U$tab%G$tab%Y" -- "$@"
+  sha256sum -- "$@" | while read -r line; do say sum "${line%% *}" "${line#*  }"; done
 }
-
-part_paths() { each "$SW_PATHS" one_path; }
 
 part_user() {
   [ -n "$SW_USER" ] || return 0
@@ -85,18 +81,17 @@ part_user() {
   [ -z "$group" ] || say group "$SW_USER" "$(printf %s "$group" | cut -d : -f 3)"
 }
 
-size_of() { [ -e "$1" ] && stat -c %s "$1"; }
-
 one_instance() { # name|config|data|started|pidfile
   name=${1%%|*} rest=${1#*|}
   config=${rest%%|*} rest=${rest#*|}
   data=${rest%%|*} rest=${rest#*|}
   started=${rest%%|*} pidfile=${rest#*|}
-  manifest=$(cat "$data"/appendonlydir/*.manifest 2>/dev/null | head -c 1)
-  say data "$name" "$(size_of "$data/dump.rdb")" "${manifest:+yes}" "$(size_of "$data/nodes.conf")" \
-    "$(find "$data/." ! -name . -prune 2>/dev/null | wc -l)" "$(cd "$data" 2>/dev/null && pwd -P)"
-  say appendonly "$name" "$(awk '$1 == "appendonly" { print $2 }' "$config" 2>/dev/null | tail -n 1)"
-  first=
+  say data "$name" "$(cd "$data" 2>/dev/null && pwd -P)"
+  stat -c "size$tab$name$tab%n$tab%s" -- "$data/dump.rdb" "$data/nodes.conf"
+  for manifest in "$data"/appendonlydir/*.manifest; do
+    [ ! -s "$manifest" ] || say manifest "$name"
+  done
+  awk -v n="$name" '$1 == "appendonly" { v = $2 } END { if (v != "") print "appendonly\t" n "\t" v }' "$config"
   if read_first "$pidfile"; then say pidfile "$name" "$first"; fi
   first=
   if [ -n "$started" ] && read_first "$started"; then say started "$name" "$first"; fi
@@ -119,29 +114,42 @@ part_services() {
   fi
 }
 
-part_listeners() {
-  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
-      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print a[k] " " $10 }' |
-    while read -r port inode; do say listen "$port" "$inode"; done
-  inodes=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
-      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) printf "%s ", $10 }')
-  [ -n "$inodes" ] || return 0
+owners() { # <directory of descriptors>...: which process has which of $inodes
   # shellcheck disable=SC2012
-  ls -l /proc/[0-9]*/fd 2>/dev/null |
-    awk -v list="$inodes" 'BEGIN { n = split(list, i, " "); for (k = 1; k <= n; k++) want["socket:[" i[k] "]"] = i[k] }
+  ls -l "$@" 2>/dev/null |
+    awk -v list="$inodes" -v only="$1" '
+      BEGIN { n = split(list, i, " "); for (k = 1; k <= n; k++) want["socket:[" i[k] "]"] = i[k]; split(only, d, "/"); pid = d[3] }
       /^\/proc\// { split($1, d, "/"); pid = d[3] }
-      $NF in want { print want[$NF] " " pid }' | sort -u |
-    while read -r inode pid; do say socket "$inode" "$pid"; done
+      $NF in want { print "socket\t" want[$NF] "\t" pid }' | sort -u
+}
+
+part_listeners() {
+  listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
+      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 }')
+  [ -n "$listening" ] || return 0
+  printf '%s\n' "$listening"
+  inodes=$(printf '%s\n' "$listening" | awk '{ printf "%s ", $3 }')
+  # Our own servers first: to look through all processes of a host takes long.
+  # shellcheck disable=SC2046
+  set -- $(each "$SW_INSTANCES" one_pidfile | sed 's,.*,/proc/&/fd,')
+  found=
+  [ $# -eq 0 ] || found=$(owners "$@")
+  missing=$(printf '%s\n' "$found" | awk -v list="$inodes" '{ seen[$2] = 1 }
+    END { n = split(list, i, " "); for (k = 1; k <= n; k++) if (!(i[k] in seen)) { print "yes"; exit } }')
+  [ -z "$missing" ] || found=$(owners /proc/[0-9]*/fd)
+  printf '%s\n' "$found"
 }
 
 one_process() {
-  [ -d "/proc/$1" ] || return 0
-  # The 22nd field is the start in ticks since boot; the program's name may hold spaces and ends at the last parenthesis.
-  started=$(sed 's/^.*) //' "/proc/$1/stat" | cut -d ' ' -f 20)
-  read_first "/proc/$1/comm" || first=
-  say process "$1" "$first" "$started" "$(readlink "/proc/$1/cwd")" "$(readlink "/proc/$1/exe")"
+  pid=$1
+  read_first "/proc/$pid/stat" || return 0
+  # The program's name may hold spaces and ends at the last parenthesis; 20 fields on is the start, in ticks since boot.
+  # shellcheck disable=SC2086
+  set -- ${first##*) }
+  started=${20}
+  read_first "/proc/$pid/comm" || first=
+  say process "$pid" "$first" "$started" "$(readlink "/proc/$pid/cwd")" "$(readlink "/proc/$pid/exe")"
 }
 
 part_processes() {
@@ -171,16 +179,20 @@ one_mount() {
 }
 part_mounts() { each "$SW_MOUNTS" one_mount; }
 
-one_disk() { # the nearest directory that exists, for the path may not be there yet
+one_place() { # the nearest directory that exists, for the path may not be there yet
   place=$1
-  while [ ! -d "$place" ]; do
-    place=$(dirname "$place")
-  done
-  df -Pk "$place" | awk -v p="$1" 'NR > 1 { print "disk\t" p "\t" $2 "\t" $4 "\t" $NF; exit }'
-  point=$(df -Pk "$place" | awk 'NR > 1 { print $NF; exit }')
-  awk -v p="$1" -v m="$point" '$2 == m { o = $4 } END { print "disk-options\t" p "\t" o }' /proc/self/mounts
+  while [ -n "$place" ] && [ ! -d "$place" ]; do place=${place%/*}; done
+  printf '%s\t%s\n' "$1" "${place:-/}"
 }
-part_disks() { each "$SW_DISKS" one_disk; }
+
+part_disks() {
+  each "$SW_DISKS" one_place | while IFS=$tab read -r path place; do
+    df -Pk "$place" | awk -v p="$path" 'NR == 2 {
+      for (f = 1; f <= NF; f++) if ($f ~ /^[0-9]+%$/) { point = $(f + 1); total = $(f - 3); free = $(f - 1) }
+      while ((getline row < "/proc/self/mounts") > 0) { split(row, m, " "); if (m[2] == point) options = m[4] }
+      print "disk\t" p "\t" total "\t" free "\t" point "\t" options }'
+  done
+}
 
 if timeout -k 1 1 true 2>/dev/null; then limit() { timeout -k 1 "$@"; }
 elif timeout 1 true 2>/dev/null; then limit() { timeout "$@"; }
