@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shardwright.engines import (
     BUNDLED,
@@ -34,6 +36,7 @@ from shardwright.engines import (
 )
 
 pytestmark = pytest.mark.engine
+NO_RETRY = Retry(NoBackoff(), 0)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -119,7 +122,7 @@ def test_the_server_takes_the_password_that_was_quoted(server: str, tmp_path: Pa
     with running(server, tmp_path, f"requirepass {quote(password)}") as port:
         with redis.Redis(port=port, password=password) as client:
             assert client.ping()
-        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        with redis.Redis(port=port, retry=NO_RETRY) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
 
