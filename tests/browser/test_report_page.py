@@ -90,12 +90,12 @@ class Drawn:
         pixel = (int(self.x + (column + 0.5) * self.cell), int(self.y + (row + 0.5) * self.cell))
         return self.image.getpixel(pixel)
 
-    def around(self, slot: int, reach: float) -> set[Colour]:
-        """The colours within `reach` cells of the slot."""
+    def around(self, slot: int, reach: float) -> list[Colour]:
+        """The pixels within `reach` cells of the slot."""
         row, column = divmod(slot, SIDE)
         x, y, r = self.x + (column + 0.5) * self.cell, self.y + (row + 0.5) * self.cell, reach * self.cell
         left, top = max(int(x - r), 0), max(int(y - r), 0)
-        return {self.image.getpixel((a, b)) for a in range(left, int(x + r) + 1) for b in range(top, int(y + r) + 1)}
+        return [self.image.getpixel((a, b)) for a in range(left, int(x + r) + 1) for b in range(top, int(y + r) + 1)]
 
 
 @pytest.mark.parametrize(("width", "dark"), VIEWS)
@@ -124,7 +124,8 @@ def test_holes_are_seen_even_a_single_slot(show: Callable[..., Any], width: int,
     assert red > len(big) * 0.4
     assert red < len(big), "a large hole is hatched, so that it is not told by colour alone"
     for slot in (6000, 7000, 7001, 100):
-        assert any(near(c, hole) for c in drawn.around(slot, 3.5)), slot
+        red = sum(near(c, hole, 40) for c in drawn.around(slot, 3.5))
+        assert red >= 25, f"slot {slot}: {red} red pixels"
     shard = colour(page, "--h1")
     assert near(drawn.at(6000 + 6 * SIDE), shard)
     assert not any(near(c, hole) for c in drawn.around(9000, 3.5))
