@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..core.parsing import Unreadable, number, parse_fields, text_of
+from ..core.consolidation import picture
+from ..core.parsing import Unreadable, number, parse_fields, parse_peer, text_of
 from ..core.settings import differing
-from ..model.endpoint import Endpoint, NodeId
-from ..model.observation import Role, Silence
-from ..model.plan import Configure, Forget, Meet, Phase, Reset, Until
+from ..model.endpoint import Endpoint
+from ..model.observation import PeerView, Role, Silence
+from ..model.plan import AddSlots, Configure, Forget, Meet, Phase, Reset, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.slots import SlotSet
-from ..model.state import ClusterState
+from ..model.state import ClusterState, NodeState
 from ..model.topology import Topology
 from ..ports import Answer, Clock, Command, Transport
+from .nudging import nudge, truth_after
 from .observing import TIMEOUT, look
+
+NUDGE_AFTER = 0.6
+"""Seconds that gossip has before nodes that lag behind are made to hear from the peers in question."""
 
 Unmet = Mapping[Endpoint, str]
 """What each node that does not meet the condition still lacks."""
@@ -52,9 +57,14 @@ class Waiter:
             retry: called between two looks; sends again what had to wait, and says whether anything is still to be sent.
         """
         started = self._clock.now()
-        pause = 0.02
+        truth = truth_after(phase, before)
+        pause, nudged = 0.02, started
+        unmet: Unmet = {}
         while True:
             asked = self._clock.now()
+            if phase.until is Until.WHOLE and unmet and asked - nudged > NUDGE_AFTER:
+                nudge(_informed(unmet), truth, self._transport)
+                nudged = self._clock.now()
             pending = retry()
             state, unmet = self._check(phase, before)
             if not unmet and not pending:
@@ -89,10 +99,9 @@ class Waiter:
             wanted.setdefault(node, set()).add(peer)
         asked: Command = ("CLUSTER", "NODES")
         answers = self._transport.ask({endpoint: [asked] for endpoint in wanted}, timeout=TIMEOUT)
-        ids = {endpoint: before.nodes[endpoint].id for endpoint in before.nodes}
         unmet = {}
         for endpoint, peers in wanted.items():
-            missing = _missing(answers[endpoint], peers, ids)
+            missing = _missing(answers[endpoint], [before.nodes[peer] for peer in sorted(peers)])
             if missing:
                 unmet[endpoint] = missing
         return unmet
@@ -104,13 +113,26 @@ class Waiter:
         return {endpoint: lack for endpoint, lack in judged.items() if lack}
 
 
-def _missing(answer: Answer, peers: set[Endpoint], ids: Mapping[Endpoint, NodeId]) -> str:
+def _informed(unmet: Unmet) -> list[Endpoint]:
+    """Those that know everybody, and lack only what their peers are now."""
+    return [endpoint for endpoint, lack in unmet.items() if not lack.startswith("knows ")]
+
+
+def _missing(answer: Answer, peers: list[NodeState]) -> str:
+    """Which of `peers` the answer to CLUSTER NODES does not show at their addresses; parses only their lines."""
     if isinstance(answer, Silence):
         return f"{answer.reason}: {answer.detail}"
-    raw = answer[0]
-    text = raw if isinstance(raw, bytes) else b""
-    unknown = [str(peer) for peer in sorted(peers) if ids[peer].encode() not in text]
-    return f"does not know {', '.join(unknown)}" if unknown else ""
+    try:
+        lines = {line[:40]: line for line in text_of(answer[0]).splitlines()}
+        seen = {peer.id: parse_peer(lines[peer.id].split(" ")) for peer in peers if peer.id in lines}
+    except Unreadable as error:
+        return str(error)
+    lacking = [str(p.endpoint) for p in peers if p.id not in seen or not _placed(seen[p.id], p)]
+    return f"does not know {', '.join(lacking)}" if lacking else ""
+
+
+def _placed(peer: PeerView, node: NodeState) -> bool:
+    return not peer.handshake and (peer.address, peer.port) == (node.view.address, node.endpoint.port)
 
 
 def _glance(answer: Answer, nodes: int) -> str:
@@ -136,7 +158,7 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
     unmet: dict[Endpoint, str] = {e: f"{s.reason}: {s.detail}" for e, s in state.silences.items()}
     for endpoint, node_id in ids.items():
         node = state.nodes[endpoint]
-        strange = [str(e) for e, i in ids.items() if i != node_id and (i not in node.knows or i in node.cut)]
+        strange = [str(e) for e, i in ids.items() if i != node_id and i not in node.knows - node.cut - node.misplaced]
         if strange:
             unmet[endpoint] = f"has no link to {', '.join(strange[:3])}" + (" and others" if len(strange) > 3 else "")
         elif not node.view.cluster_ok:
@@ -149,14 +171,29 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
         for member in members:
             if owner is None or (member is not owner and member.primary_id != owner.id):
                 unmet.setdefault(member.endpoint, f"is not in its place in {shard.name}")
-    if not unmet and (state.uncovered or not state.agreed):
-        lack = f"{len(state.uncovered):,} slots have no owner" if state.uncovered else "the nodes' views differ"
-        unmet[topology.nodes[0].endpoint] = lack
+    if not unmet and state.uncovered:
+        unmet[topology.nodes[0].endpoint] = f"{len(state.uncovered):,} slots have no owner"
+    if not unmet and not state.agreed:
+        own_words = {line for node in state.nodes.values() for line in picture(node.view) if line[0] == node.id}
+        unmet = {e: "has an old picture of its peers" for e, n in state.nodes.items() if picture(n.view) != own_words}
     return unmet
 
 
 def _whole(_phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
     return not_whole(topology, state)
+
+
+def _prepared(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    unmet = dict(_configured(phase, _topology, state))
+    for step in phase.steps:
+        node = state.nodes.get(step.node)
+        if node is None:
+            unmet[step.node] = "gives no answer"
+        elif isinstance(step, SetEpoch) and not node.view.myself.epoch:
+            unmet[step.node] = "has no epoch of its own"
+        elif isinstance(step, AddSlots) and step.slots - node.slots:
+            unmet[step.node] = f"lacks {len(step.slots - node.slots):,} of its slots"
+    return unmet
 
 
 def _configured(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
@@ -197,6 +234,7 @@ def _empty(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
 
 
 _CHECKS: Mapping[Until, Callable[[Phase, Topology, ClusterState], Unmet]] = {
+    Until.PREPARED: _prepared,
     Until.WHOLE: _whole,
     Until.CONFIGURED: _configured,
     Until.CLOSED: _closed,

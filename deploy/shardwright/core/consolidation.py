@@ -42,12 +42,12 @@ def picture(view: NodeView) -> frozenset[tuple[NodeId, str, NodeId | None, int]]
 
 def _node(view: NodeView, addresses: Mapping[NodeId, tuple[str, int]]) -> NodeState:
     met = [peer for peer in view.peers if not peer.handshake]
-    cut = frozenset(
-        peer.id
-        for peer in met
-        if not peer.linked or (peer.id in addresses and addresses[peer.id] != (peer.address, peer.port))
+    return NodeState(
+        view,
+        knows=frozenset(peer.id for peer in met),
+        cut=frozenset(peer.id for peer in met if not peer.linked),
+        misplaced=frozenset(p.id for p in met if addresses.get(p.id, (p.address, p.port)) != (p.address, p.port)),
     )
-    return NodeState(view, frozenset(peer.id for peer in met), cut)
 
 
 def _strangers(views: Mapping[Endpoint, NodeView], asked: frozenset[NodeId]) -> tuple[StrangerState, ...]:

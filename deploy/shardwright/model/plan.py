@@ -125,11 +125,12 @@ Step = Configure | SetEpoch | AddSlots | Meet | Replicate | Forget | CloseSlot |
 class Until(StrEnum):
     """The condition that ends a phase, as the cluster must show it.
 
-    `ACQUAINTED`: every pair of a `Meet` knows each other. `WHOLE`: every node is in its place, all views agree,
+    `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other. `WHOLE`: every node is in its place, all views agree,
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
     `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
     """
 
+    PREPARED = "prepared"
     ACQUAINTED = "acquainted"
     WHOLE = "whole"
     CONFIGURED = "configured"

@@ -12,11 +12,14 @@ from .slots import ALL_SLOTS, SlotSet
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One observed node. `knows` are the ids it has met, `cut` those of them to which it has no working link."""
+    """One observed node. `knows` are the ids it has met; of those, `cut` are the ones that it has no link to now, and
+    `misplaced` the ones that it looks for at another address than they answer at.
+    """
 
     view: NodeView
     knows: frozenset[NodeId]
     cut: frozenset[NodeId]
+    misplaced: frozenset[NodeId]
 
     @property
     def endpoint(self) -> Endpoint:

@@ -1,8 +1,9 @@
 """`plan`: from what should be and what is to what is to be done. Pure and deterministic; a rule a file.
 
 The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
-what others left open, then introduce, then replicate, and put settings right at the very end. Re-planning after any phase
-gives the rest of the plan, because each rule looks only at what is, never at what an earlier run intended.
+what others left open, prepare each node for itself, introduce, replicate, and put settings right at the very end.
+Re-planning after any phase gives the rest of the plan, because each rule looks only at what is, never at what an earlier
+run intended.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ...model.topology import Topology
 from .assigning import Assignment, assign
 from .fingerprint import fingerprint
 from .forgetting import forget_phase
-from .forming import introduce_phase, replicate_phase
+from .forming import introduce_phase, prepare_phase, replicate_phase
 from .open_slots import open_slots_phase
 from .refusing import refuse
 from .resetting import reset_phase
@@ -40,14 +41,15 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     if resets is not None:
         return Plan((resets,), hazards, print_of)
     assignment = assign(topology, state)
-    introduce = introduce_phase(topology, state, assignment)
+    prepare = prepare_phase(topology, state, assignment)
     replicate, hazards = replicate_phase(topology, state, assignment)
     phases: list[Phase | None] = [
         open_slots_phase(state),
         forget_phase(state),
-        introduce,
+        prepare,
+        introduce_phase(topology, state, assignment),
         replicate,
-        settle_phase(topology, state, introduce),
+        settle_phase(topology, state, prepare),
     ]
     return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
 

@@ -1,8 +1,8 @@
-"""Introduce the nodes to each other, then give replicas their primaries.
+"""Prepare each node for itself, introduce the nodes to each other, then give replicas their primaries.
 
 Why this is fast: every node meets three seeds in different failure domains and its own primary, so knowledge needs one
-round of gossip and not a tour; each node is numbered before it meets anyone, so that no epochs collide; and while nothing
-holds data, the cluster runs with a short node timeout, which is what paces its gossip.
+round of gossip and not a tour; all nodes are numbered before anyone meets anyone, so that no epochs collide; and while
+nothing holds data, the cluster runs with a short node timeout, which is what paces its gossip.
 
 Why this is safe: the short timeout comes with elections switched off, and only where no node holds a key. Replicas get
 lower numbers than primaries: servers drop messages of a node whose primary has the lower epoch as stale.
@@ -26,14 +26,19 @@ def node_timeout(nodes: int) -> int:
     return max(2_000, round(nodes * 42), round((nodes - 120) * 125))
 
 
+def prepare_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
+    """Numbers and slots, with temporary settings where no data can be at risk. No node hears of another yet."""
+    steps: list[Step] = [*_epochs(topology, state), *_slots(assignment)]
+    forming = steps or any(_meetings(topology, state, assignment))
+    if forming and not any(node.view.keys for node in state.nodes.values()):
+        steps += _temporary(topology, state)
+    return Phase("prepare", tuple(steps), Until.PREPARED, 20.0) if steps else None
+
+
 def introduce_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
-    """Numbers, slots and introductions, with temporary settings where no data can be at risk."""
-    steps: list[Step] = [*_epochs(topology, state), *_slots(assignment), *_meetings(topology, state, assignment)]
-    if not steps:
-        return None
-    if not any(node.view.keys for node in state.nodes.values()):
-        steps = [*_temporary(topology, state), *steps]
-    return Phase("introduce", tuple(steps), Until.ACQUAINTED, 20.0 + len(topology.nodes) / 4)
+    """Makes every node meet three seeds and its own primary, where they do not know each other."""
+    steps = tuple(_meetings(topology, state, assignment))
+    return Phase("introduce", steps, Until.ACQUAINTED, 20.0 + len(topology.nodes) / 4) if steps else None
 
 
 def replicate_phase(
@@ -113,8 +118,8 @@ def _meetings(topology: Topology, state: ClusterState, assignment: Assignment) -
 
 
 def _acquainted(one: NodeState, other: NodeState) -> bool:
-    """Whether either has a working link to the other: the other end follows by itself."""
-    return (other.id in one.knows and other.id not in one.cut) or (one.id in other.knows and one.id not in other.cut)
+    """Whether either knows the other at the address it answers at: a link that is down comes back by itself."""
+    return other.id in one.knows - one.misplaced or one.id in other.knows - other.misplaced
 
 
 def _seeds(topology: Topology, state: ClusterState, assignment: Assignment) -> list[Node]:

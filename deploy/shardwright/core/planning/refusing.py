@@ -99,7 +99,7 @@ def _disputes(state: ClusterState) -> None:
         raise PlanError(
             "slots-claimed-twice",
             f"{len(dispute.slots):,} slots ({dispute.slots}) are claimed by more than one node: {counts}",
-            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there, then run again",
+            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there; run again",
         )
 
 

@@ -14,9 +14,9 @@ from ...model.topology import Topology
 from ..settings import differing, is_live
 
 
-def settle_phase(topology: Topology, state: ClusterState, introduce: Phase | None) -> Phase | None:
-    """Puts every live setting right, those included that `introduce` is about to change for a while."""
-    borrowed = {(s.node, s.setting) for s in introduce.steps if isinstance(s, Configure)} if introduce else set()
+def settle_phase(topology: Topology, state: ClusterState, prepare: Phase | None) -> Phase | None:
+    """Puts every live setting right, those included that `prepare` is about to change for a while."""
+    borrowed = {(s.node, s.setting) for s in prepare.steps if isinstance(s, Configure)} if prepare else set()
     steps = tuple(
         step
         for node in topology.nodes
