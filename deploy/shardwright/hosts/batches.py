@@ -24,6 +24,7 @@ from .changes import (
     InstallPackages,
     MaskUnit,
     ReloadManager,
+    Remove,
     RemovePolicy,
     StartInstances,
 )
@@ -70,7 +71,8 @@ def batch(changes: Sequence[Change], blueprint: Blueprint, family: str, look: st
     steps = [writer.step(number, change) for number, change in enumerate(changes)]
     bundle = next((c for c in changes if isinstance(c.action, InstallBundle)), None)
     tail = f"exit 0\n{_payload(blueprint)}" if bundle else "exit 0"
-    return "\n".join([script("apply.sh"), *steps, f"printf '{_STATE}\\n'", look, tail])
+    library = [script("apply.sh")] + [script("remove.sh")] * any(isinstance(c.action, Remove) for c in changes)
+    return "\n".join([*library, *steps, f"printf '{_STATE}\\n'", look, tail])
 
 
 def result(lines: Iterable[str], changes: Sequence[Change], ok: bool, errors: Iterable[str]) -> BatchResult:
@@ -160,6 +162,8 @@ class _Writer:
                 return self._packages(number, packages, suite or "")
             case InstallBundle():
                 return self._bundle(number)
+            case Remove(words):
+                return self._call("step", number, *words)
             case ReloadManager():
                 return self._call("step", number, "reload")
             case EnableInstances(instances):

@@ -88,6 +88,13 @@ class ReloadManager:
     """systemd must read its unit files again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Something of ours that goes: the words of the call that removes it."""
+
+    words: tuple[str, ...]
+
+
 Action = (
     InstallPackages
     | InstallBundle
@@ -97,6 +104,7 @@ Action = (
     | StartInstances
     | EnableInstances
     | ReloadManager
+    | Remove
     | Directory
     | File
     | Mount
@@ -108,7 +116,7 @@ Action = (
 class Change:
     """One thing to do: in which batch, in a few words without secrets, and what exactly."""
 
-    stage: Stage
+    stage: StrEnum
     text: str
     action: Action = field(repr=False)
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from pyinfra import host
 
-from . import forming, operations
+from ..errors import PlanError
+from . import forming, hooks, operations
 from .changes import Stage
+from .recording import record_failure
+from .removal import Removal
+from .results import here, run_of
 
 
 def cluster() -> None:
@@ -19,3 +23,36 @@ def cluster() -> None:
         operations.bring(name=stage.value, stage=stage)
     forming.form(name="Form and verify the cluster")
     operations.settle(name="Settle configuration")
+
+
+def verify() -> None:
+    """Prove the cluster again, changing nothing on any host."""
+    operations.look(name="Look at the hosts", lock=False)
+    forming.verify(name="Verify the cluster")
+
+
+def remove() -> None:
+    """Take off what was deployed; data only where ``--data confirm_data=NAME`` names the cluster."""
+    with_data = _confirmed()
+    operations.look(name="Look at the hosts", lock=True, judge=False)
+    for stage in host.loop(Removal):  # type: ignore[no-untyped-call]
+        operations.remove(name=stage.value, stage=stage, with_data=with_data)
+    operations.say_what_is_left(name="Say what is left")
+
+
+def _confirmed() -> bool:
+    """Whether data may go; a name that is not the cluster's ends the run before anything is looked at."""
+    given = host.data.get("confirm_data")
+    if given is None:
+        return False
+    run = run_of(here()[1])
+    name = run.environment.spec.name
+    if str(given) == name:
+        return True
+    run.error = PlanError(
+        "confirmation-differs",
+        f"confirm_data is {given!r}, and this cluster is {name!r}; nothing was removed",
+        hint=f"to delete its data: --data confirm_data={name}",
+    )
+    hooks.stop(run, record_failure)
+    return False

@@ -1,4 +1,4 @@
-"""The one call that forms the cluster and proves it, made once a run; and what is left behind of a run that never got there.
+"""The one call that forms the cluster and proves it, made once a run.
 
 Every host has the operation, and the first one of the spec that is active does it: pyinfra's own `_run_once` gives it to a
 random host in the preparing stage, and if that host fails before, it is silently left out for all.
@@ -11,21 +11,32 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
+from ..adapters.clock import RealClock
 from ..adapters.resp import RespTransport
+from ..control.converging import Means, converge
 from ..errors import ShardwrightError
 from ..model.spec import Transport
 from .busprobe import HostProber
-from .operations import Commands
+from .operations import Commands, fail, succeed
 from .results import Run, here, run_of
 from .tunnels import through_ssh
 
 
-@operation(is_idempotent=False)
+@operation()
 def form() -> Commands:
     """Turn the servers into the cluster of the spec, and prove it; on one host's behalf for all."""
     host, state = here()
-    if host is elected(state, run_of(state)):
-        yield FunctionCommand(_form, (), {})
+    run = run_of(state)
+    if host is not elected(state, run) or not state.is_executing:
+        return
+    try:
+        changed = _form(state, run)
+    except ShardwrightError as error:
+        run.error = error
+        yield FunctionCommand(fail, (), {})
+        return
+    if changed:
+        yield FunctionCommand(succeed, (), {})
 
 
 def elected(state: State, run: Run) -> Host | None:
@@ -41,15 +52,18 @@ def transport(state: State, run: Run) -> RespTransport:
     return RespTransport(spec.security.password, connect=connect)
 
 
-def record_failure(run: Run) -> None:
-    """Leave the record of a run that ended before the cluster was looked at."""
+def means(state: State, run: Run) -> Means:
+    """What the core works with in this run."""
+    password = run.environment.spec.security.password
+    allowed = tuple(str(run.allow).split(",")) if run.allow else ()
+    return Means(transport(state, run), RealClock(), HostProber(state, run), password, allowed)
 
 
-def _form(state: State, host: Host) -> bool:  # noqa: ARG001 - these names make pyinfra heed what is returned
-    run = run_of(state)
+def _form(state: State, run: Run) -> bool:
+    """Form and verify; whether anything was changed in the cluster."""
+    work = means(state, run)
     try:
-        HostProber(state, run)
-    except ShardwrightError as error:
-        run.error = error
-        return False
-    return True
+        run.outcome = outcome = converge(run.environment.topology, work)
+    finally:
+        work.transport.close()
+    return outcome.changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from paramiko import BadHostKeyException
@@ -36,6 +37,9 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
 
     def init(*args: Any, **kwargs: Any) -> None:
         initialise(*args, **kwargs)
+        given = state.inventory.override_data
+        run.reports = Path(str(given.get("reports", run.reports)))
+        run.allow = str(given.get("allow", ""))
         state.callback_handlers.append(_Connecting(run))
 
     def fail_hosts(hosts: Iterable[Host], activated_count: int | None = None) -> None:  # noqa: ARG001 - pyinfra's
@@ -46,7 +50,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         state.active_hosts -= failed
         for host in failed:
             result = run.hosts.get(host.data.get("shardwright_host", ""))
-            if result is not None and result.error is None:
+            if result is not None and result.error is None and run.error is None and not run.recorded:
                 result.error = _unexplained(host)
         stop(run, ended)
 
@@ -60,11 +64,14 @@ def stop(run: Run, ended: Callable[[Run], None]) -> None:
     Raises:
         SystemExit: always.
     """
-    error = run.error or merged(run.errors)
-    run.error = error
-    ended(run)
-    show(error)
-    raise SystemExit(error.exit_code)
+    if run.error is None and run.errors:
+        run.error = merged(run.errors)
+    if not run.ended:
+        run.ended = True
+        ended(run)
+        if run.error is not None:
+            show(run.error)
+    raise SystemExit(run.error.exit_code if run.error is not None else run.exit_code)
 
 
 def show(error: ShardwrightError) -> None:

@@ -16,7 +16,7 @@ from pyinfra.context import ctx_state
 from ..errors import Problem, SpecError
 from ..model.spec import HostSpec
 from . import environment, hooks, results
-from .forming import record_failure
+from .recording import command_of, record_failure
 
 CONNECT_SECONDS = 10
 CONNECT_RETRIES = 2
@@ -40,7 +40,9 @@ def load_inventory(inventory_file: str) -> dict[str, Hosts]:
     config.FAIL_PERCENT = 0
     state = ctx_state.get()  # type: ignore[no-untyped-call]
     if state is not None:
-        hooks.lead(state, results.begin(state, loaded), record_failure)
+        run = results.begin(state, loaded)
+        run.command = command_of(sys.argv)
+        hooks.lead(state, run, record_failure)
     return {loaded.spec.name: found}
 
 

@@ -52,6 +52,18 @@ def keep(run: Run, result: HostResult, state: HostState) -> None:
     result.blueprint = candidates.get(state.manager) or next(iter(candidates.values()))
 
 
+def admit(result: HostResult) -> None:
+    """Refuse only where we may not act at all.
+
+    Raises:
+        ObservationError: ``sudo-refused``.
+    """
+    assert result.state is not None
+    assert result.blueprint is not None
+    if result.blueprint.user is not None and result.state.uid != 0:
+        raise preflight.no_root(result.spec, result.state)
+
+
 def judge(run: Run, result: HostResult) -> None:
     """Refuse what must be refused, note what is worth a warning.
 

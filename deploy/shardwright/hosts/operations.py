@@ -19,6 +19,7 @@ from . import batches, looking, shell
 from .changes import Change, InstallBundle, InstallPackages, Stage, StartInstances, engine_fits
 from .environment import subject
 from .lock import hold
+from .removal import Removal, left_behind, removals
 from .results import HostResult, Run, here, run_of
 
 Commands = Generator[FunctionCommand, None, None]
@@ -26,14 +27,18 @@ Commands = Generator[FunctionCommand, None, None]
 LOCK_WAIT_SECONDS = 120
 BATCH_SECONDS = 120
 INSTALL_SECONDS = 900
+STOP_SECONDS = 1000
+"""systemd gives a server 15 minutes for its last snapshot."""
+SHOWN = 3
 
 
 @operation()
-def look(*, lock: bool) -> Commands:
+def look(*, lock: bool, judge: bool = True) -> Commands:
     """Look at the host, and refuse what must be refused before anything is changed anywhere.
 
     Args:
         lock: take the cluster's lock, on its first host, once operations are carried out.
+        judge: whether the host is to be made ready; a removal only needs the right to act.
     """
     host, state = here()
     run, result = _of(state, host)
@@ -43,7 +48,10 @@ def look(*, lock: bool) -> Commands:
             if run.lock is None:
                 result.warn("no-lock", "no flock there: two deploys at a time would not be noticed")
         looking.look(host, run, result)
-        looking.judge(run, result)
+        if judge:
+            looking.judge(run, result)
+        else:
+            looking.admit(result)
     except ShardwrightError as error:
         yield _failed(result, error)
         return
@@ -62,6 +70,38 @@ def bring(stage: Stage) -> Commands:
         yield FunctionCommand(_carry_out, (found,), {})
     else:
         host.noop(f"{stage.value}: as it should be")
+
+
+@operation()
+def remove(stage: Removal, *, with_data: bool) -> Commands:
+    """Take off what was deployed, one stage of it, in one round trip."""
+    host, state = here()
+    _, result = _of(state, host)
+    if result.state is None or result.blueprint is None:
+        return
+    found = tuple(c for c in removals(result.blueprint, result.state, with_data=with_data) if c.stage is stage)
+    if found:
+        yield FunctionCommand(_carry_out, (found,), {})
+    elif state.is_executing and stage is Removal.DIRECTORIES:
+        host.noop("nothing of ours is left")
+
+
+@operation()
+def say_what_is_left() -> Commands:
+    """Tell where data still lies and how it is deleted."""
+    host, state = here()
+    run, result = _of(state, host)
+    if state.is_executing and result.state is not None and result.blueprint is not None:
+        left = left_behind(result.blueprint, result.state)
+        if left:
+            name = run.environment.spec.name
+            host.log(
+                f"data is left in {', '.join(left)}; to delete it: the same command with --data confirm_data={name}"
+            )
+        masked = [u for u in result.blueprint.engine.masked_units if result.state.unit(u).load == "masked"]
+        if masked:
+            host.log(f"packages stay, and {', '.join(masked)} stays masked (systemctl unmask)")
+    yield from ()
 
 
 @operation()
@@ -90,12 +130,17 @@ def _of(state: State, host: Host) -> tuple[Run, HostResult]:
 
 def _failed(result: HostResult, error: ShardwrightError) -> FunctionCommand:
     result.error = error
-    return FunctionCommand(_fail, (), {})
+    return FunctionCommand(fail, (), {})
 
 
-def _fail(state: State, host: Host) -> bool:  # noqa: ARG001 - these names make pyinfra heed what is returned
+def fail(state: State, host: Host) -> bool:  # noqa: ARG001 - these names make pyinfra heed what is returned
     """Tell pyinfra that the operation failed on this host; why is in the registry."""
     return False
+
+
+def succeed(state: State, host: Host) -> bool:  # noqa: ARG001 - these names make pyinfra heed what is returned
+    """Tell pyinfra that the operation changed something."""
+    return True
 
 
 def _carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
@@ -117,9 +162,10 @@ def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) 
     output = shell.change(host, result.spec, text, deadline=_deadline(found, wait))
     result.execs += 1
     came = batches.result(output.lines, found, output.ok, output.errors)
-    for change in dict.fromkeys(came.done):
-        result.changes.append(change.text)
-        host.log(change.text)
+    done = [change.text for change in dict.fromkeys(came.done)]
+    result.changes += done
+    if done:
+        host.log(summary(done))
     for code, words in came.warnings:
         result.warn(code, words)
     if came.failure is not None:
@@ -131,10 +177,19 @@ def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) 
     _check_engine(result, found)
 
 
+def summary(done: list[str]) -> str:
+    """What was done, in one line: the first few, and how many more."""
+    more = f"; and {len(done) - SHOWN} more" if len(done) > SHOWN else ""
+    return "; ".join(done[:SHOWN]) + more
+
+
 def _deadline(found: tuple[Change, ...], wait: int) -> float:
     installs = any(isinstance(c.action, InstallPackages | InstallBundle) for c in found)
     starts = sum(len(c.action.instances) for c in found if isinstance(c.action, StartInstances))
-    return BATCH_SECONDS + (INSTALL_SECONDS + wait if installs else 0) + batches.START_SECONDS * starts
+    stops = any(c.stage is Removal.SERVICES for c in found)
+    limit = BATCH_SECONDS + batches.START_SECONDS * starts
+    limit += INSTALL_SECONDS + wait if installs else 0
+    return limit + (STOP_SECONDS if stops else 0)
 
 
 def _explained(run: Run, result: HostResult, failure: batches.Failure) -> ApplyError:

@@ -28,7 +28,7 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
         return (_unseen(who, state),)
     needs_root = blueprint.user is not None
     if needs_root and state.uid != 0:
-        return (_no_root(who, host, state),)
+        return (no_root(host, state),)
     found = [*_system(who, blueprint, state), *_paths(who, blueprint, state), *_ports(who, blueprint, state)]
     return (*found, *_services(who, spec, blueprint, state))
 
@@ -79,7 +79,9 @@ def _unseen(who: str, state: HostState) -> ShardwrightError:
     return ObservationError("look-failed", text, hint="log in there and see whether sh works and disks answer")
 
 
-def _no_root(who: str, host: HostSpec, state: HostState) -> ShardwrightError:
+def no_root(host: HostSpec, state: HostState) -> ShardwrightError:
+    """Why we may not act as root there, with the rule that would let us."""
+    who = subject(host)
     user = state.login or host.ssh.user or "the user"
     if state.sudo_refusal:
         seen = f"{user} may not use sudo without a password ({state.sudo_refusal})"

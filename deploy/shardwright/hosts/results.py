@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 from weakref import WeakKeyDictionary
 
@@ -15,8 +16,10 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
+from ..adapters import run_context
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
+from ..model.run import Command
 from ..model.spec import HostSpec
 from .environment import Environment
 from .lock import Held
@@ -47,15 +50,34 @@ class HostResult:
 class Run:
     """One run over all hosts of an environment.
 
-    `lock` is the cluster's; `outcome` is what the forming step gave, `error` what ended the run.
+    Attributes:
+        environment: what it is for.
+        hosts: by name in the spec.
+        started: seconds since 1970.
+        command: what was asked for; None for pyinfra's own commands.
+        reports: directory of the records, on the control machine.
+        allow: hazards that are consented to, by name, with commas between.
+        lock: the cluster's, while it is held.
+        outcome: what the forming step gave.
+        error: what ended the run; without one, `exit_code` says how a failed run ends (1: not proved).
+        run_id: of the record.
+        recorded: the record is written.
+        ended: the last words are said.
     """
 
     environment: Environment
     hosts: dict[str, HostResult]
     started: float = field(default_factory=time.time)
+    command: Command | None = None
+    reports: Path = Path("reports")
+    allow: str = ""
     lock: Held | None = None
     outcome: object = None
     error: ShardwrightError | None = None
+    exit_code: int = 1
+    run_id: str = field(default_factory=lambda: run_context.run_id(run_context.now()))
+    recorded: bool = False
+    ended: bool = False
 
     @classmethod
     def of(cls, environment: Environment) -> Run:
