@@ -148,7 +148,7 @@ def _room(draft: Draft) -> None:
     wanted, have = shards * (1 + replicas), sum(len(h.ports) for h in hosts)
     sum_text = f"{shards} x (1 + {replicas}) = {wanted}"
     if have < wanted:
-        found = f"{have} {'server' if have == 1 else 'servers'} on {len(hosts)} hosts"
+        found = f"{_count(have, 'server')} on {_count(len(hosts), 'host')}"
         hint = f"{wanted - have} more: add hosts, or raise instances"
         draft.refuse("not-enough-instances", ("hosts",), found, f"{sum_text} servers", hint, key=True)
         return
@@ -165,8 +165,13 @@ def _room(draft: Draft) -> None:
         draft.refuse("spread-infeasible", ("spread",), found, need, hint)
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _bare(draft: Draft, host: HostSection) -> HostSpec:
-    return HostSpec(host.name, host.address, ports_of(draft, host), host.zone, host.rack)
+    ports = ports_of(draft, host) or tuple(range(host.instances))
+    return HostSpec(host.name, host.address, ports, host.zone, host.rack)
 
 
 def _labels(draft: Draft, spread: Domain) -> None:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from shardwright.errors import Problem
 
 from .spec_names import nearest
-from .spec_scalars import is_secret, shown
+from .spec_scalars import is_secret, key_shown, shown
 from .spec_schema import (
     EngineSection,
     HostSection,
@@ -128,6 +128,9 @@ def _section(made: Draft, name: str, value: object) -> None:
     if name in ("hosts", "mounts") and isinstance(value, list):
         _items(made, name, value)
         return
+    if name == "settings" and isinstance(value, dict):
+        made.sections[name] = _settings(made, value)
+        return
     try:
         made.sections[name] = _adapter(name).validate_python(value, strict=True)
     except ValidationError as error:
@@ -149,6 +152,16 @@ def _items(made: Draft, name: str, value: list[object]) -> None:
     else:
         made.sections[name] = [item for _, item in items]
         made.sections[f"{name}_at"] = [n for n, _ in items]
+
+
+def _settings(made: Draft, value: dict[str, object]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for key, item in value.items():
+        try:
+            settings |= _adapter("settings").validate_python({key: item}, strict=True)
+        except ValidationError as error:
+            _report(made, ("settings",), error)
+    return settings
 
 
 @cache
@@ -177,13 +190,13 @@ def _report(made: Draft, at: Path, error: ValidationError) -> None:
 
 def _unknown(made: Draft, path: Path) -> None:
     key = str(path[-1])
+    found = key_shown(path[:-1], key)
     model = _MODELS.get(_pattern(path[:-1]))
     known = list(model.model_fields) if model else []
     hint = nearest(key, known)
     if not hint:
         homes = [p for p, m in _MODELS.items() if key in m.model_fields and m is not model]
-        hint = f"{key} belongs under {_home(homes[0])}" if homes else "take it out"
-    found = shown((), key, "a key")
+        hint = f"{found} belongs under {_home(homes[0])}" if homes else "take it out"
     made.refuse("unknown-key", path, found, "one of " + ", ".join(known), hint, key=True)
 
 

@@ -27,6 +27,7 @@ from shardwright.model.spec import (
 )
 
 from . import spec_checks, spec_security, spec_storage
+from .regular_files import read_regular
 from .spec_draft import Draft, draft
 from .spec_schema import EngineSection, HostSection, MountSection, PersistenceSection, SecuritySection
 from .spec_yaml import read_yaml
@@ -81,19 +82,17 @@ def loads(
 
 def _read(file: Path) -> str:
     """The file's text; a byte order mark is dropped."""
-    code, found, hint = "spec-unreadable", "", ""
+    code, hint = "spec-unreadable", ""
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) <= MAX_BYTES:
-            return raw.decode("utf-8-sig")
-        code, found = "spec-too-large", f"more than {MAX_BYTES:,} bytes"
+        return read_regular(file, MAX_BYTES)[0].decode("utf-8-sig")
     except FileNotFoundError:
         code, found, hint = "spec-missing", "no such file", "shardwright init NAME  writes a new environment"
     except UnicodeDecodeError as error:
         code, found = "spec-not-text", f"not UTF-8 text at byte {error.start}"
-    except (OSError, ValueError) as error:
-        found = "a directory" if file.is_dir() else str(getattr(error, "strerror", None) or "not a path")
+    except OSError as error:
+        found = error.strerror or "not readable"
+    except ValueError:
+        found = "a path with a NUL in it"
     raise SpecError([Problem(code, "", found, "a YAML file that can be read", hint)], file=str(file))
 
 

@@ -7,10 +7,12 @@ The one exception is `yes` and `no` as the value of a setting, which are the ser
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
 _SECRET = re.compile(r"pass|secret|token|requirepass|auth", re.IGNORECASE)
+_SECRET_FIELDS = ("password", "env", "file", "open")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE")
 _FALSE = ("false", "False", "FALSE")
@@ -46,6 +48,13 @@ def shown(path: tuple[str | int, ...], text: str, kind: str) -> str:
         return f"{kind} of {len(text)} characters, not shown"
     cut = text if len(text) <= 60 else f"{text[:57]}..."
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+
+
+def key_shown(above: tuple[str | int, ...], key: str) -> str:
+    """A key for a message; below a place for secrets only what resembles a field, as it could be the secret itself."""
+    if is_secret(above) and not difflib.get_close_matches(key, _SECRET_FIELDS, n=1, cutoff=0.55):
+        return f"<{len(key)} characters>"
+    return shown((), key, "a key") if key else '""'
 
 
 def read_plain(text: str, path: tuple[str | int, ...] = ()) -> Read:

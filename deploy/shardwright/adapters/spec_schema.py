@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from shardwright.engines import VersionRange
 from shardwright.errors import SpecError
@@ -187,11 +188,21 @@ class MountSection(Section):
     options: list[Annotated[str, AfterValidator(_option)]] = Field(default=[], description="mount options")
 
 
+def _secret_path(text: str) -> str:
+    try:
+        return names.path(text)
+    except PydanticCustomError:
+        found = f"text of {len(text)} characters, not shown"
+        raise refuse(
+            "path-malformed", found, "a path, of letters, digits and . _ / @ + ~ -", "not the password"
+        ) from None
+
+
 class PasswordSection(Section):
     """Where the password is, never the password itself."""
 
     env: Annotated[str, AfterValidator(names.variable_name)] = Field(default="", description="name of a variable")
-    file: PathText = Field(default="", description="path of a file")
+    file: Annotated[str, AfterValidator(_secret_path)] = Field(default="", description="path of a file")
 
     @model_validator(mode="before")
     @classmethod

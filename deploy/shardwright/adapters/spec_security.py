@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import stat
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
 from shardwright.engines import check_password
 from shardwright.model.secret import Secret
 
+from .regular_files import read_regular
 from .spec_checks import ssh_of
 from .spec_draft import Draft
 from .spec_schema import EngineSection, SecuritySection
@@ -61,8 +62,10 @@ def local_path(draft: Draft, text: str) -> FilePath:
 def _read(draft: Draft, section: SecuritySection, env: Mapping[str, str]) -> str | None:
     if name := section.password.env:
         if name not in env:
-            hint = f"export {name}=...  in the shell, or as a secret of the pipeline"
-            draft.refuse("password-env-missing", _AT, f"no variable {name}", "the password in it", hint)
+            known = re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None  # else it may be the password itself
+            hint = f"export {name if known else 'NAME'}=...  in the shell, or as a secret of the pipeline"
+            found = f"no variable {name}" if known else f"no variable of that name ({len(name)} characters)"
+            draft.refuse("password-env-missing", _AT, found, "the password in it", hint)
         return env.get(name)
     return _read_file(draft, section.password.file)
 
@@ -71,23 +74,14 @@ def _read_file(draft: Draft, text: str) -> str | None:
     """The first line, which must be the only one; a file that others can read is refused."""
     where, at = local_path(draft, text), (*_AT, "file")
     try:
-        with where.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                draft.refuse("password-file", at, f"{where}: no regular file", "a file with one line")
-                return None
-            if status.st_mode & 0o077:
-                found = f"{where} has mode {stat.S_IMODE(status.st_mode):04o}"
-                draft.refuse(
-                    "password-file-mode", at, found, "a file that only its owner can read", f"chmod 600 {where}"
-                )
-            raw = file.read(MAX_FILE + 1)
+        raw, mode = read_regular(where, MAX_FILE)
     except OSError as error:
-        draft.refuse("password-file", at, f"{where}: {error.strerror}", "a file that can be read")
+        shown = where if "/" in text else f"{where.parent}, that name"  # a bare word may be the password itself
+        draft.refuse("password-file", at, f"{shown}: {error.strerror}", "a file with one line")
         return None
-    if len(raw) > MAX_FILE:
-        draft.refuse("password-file", at, f"{where}: more than {MAX_FILE} bytes", "a file with one line")
-        return None
+    if mode & 0o077:
+        found = f"{where} has mode {mode:04o}"
+        draft.refuse("password-file-mode", at, found, "a file that only its owner can read", f"chmod 600 {where}")
     try:
         line = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

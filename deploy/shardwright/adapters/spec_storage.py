@@ -65,20 +65,28 @@ def _paths(draft: Draft) -> None:
     section = draft.get("paths", PathsSection)
     if section is None or not draft.hosts_complete:
         return
+    refused = set()
     for name in ("base", *FIELDS):
-        text = getattr(section, name)
+        text, before = getattr(section, name), len(draft.problems)
         if text.startswith("~"):
             draft.refuse("path-not-absolute", ("paths", name), text, "a path without '~': it would be one user's own")
         elif text and not text.startswith("/") and not all_local(draft):
             wanted = "an absolute path; relative ones only where every host is this machine"
             draft.refuse("path-not-absolute", ("paths", name), text, wanted)
-    paths = paths_of(draft)
-    named = [(name, getattr(paths, name)) for name in FIELDS]
+        if len(draft.problems) > before:
+            refused.add(name)
+    if "base" not in refused:
+        paths = paths_of(draft)
+        _apart(draft, section, [(name, getattr(paths, name)) for name in FIELDS if name not in refused])
+
+
+def _apart(draft: Draft, section: PathsSection, named: list[tuple[str, PurePosixPath]]) -> None:
+    """No directory of the system, and each for one purpose."""
     for n, (name, where) in enumerate(named):
         at = _at(section, name)
         if where in _SYSTEM:
             draft.refuse(
-                "path-system", at, f"{name} is {where}", "a directory of its own", f"write {where}/shardwright"
+                "path-system", at, f"{name} is {where}", "a directory of its own", f"write {where / 'shardwright'}"
             )
         for other, there in named[:n]:
             if where == there:
@@ -113,6 +121,7 @@ def _mounts(draft: Draft) -> None:
             draft.refuse(
                 "mount-over-system", at, str(target), "a directory of its own; the mount would hide what is there"
             )
+            continue
         for other, there in seen:
             if target == there or target in there.parents or there in target.parents:
                 line = draft.line(("mounts", other, "target"))

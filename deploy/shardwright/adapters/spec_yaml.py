@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 
 from shardwright.errors import Problem
 
-from .spec_scalars import Read, is_secret, read_plain, shown
+from .spec_scalars import Read, is_secret, key_shown, read_plain, shown
 
 MAX_DEPTH = 12
 MAX_VALUES = 200_000
@@ -58,8 +58,10 @@ class Document:
 
 
 def path_text(path: Path) -> str:
-    """``hosts[2].ports[0]``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    """``hosts[2].ports[0]``; keys that may be a secret by their length only."""
+    text = ""
+    for n, part in enumerate(path):
+        text += f"[{part}]" if isinstance(part, int) else "." + key_shown(path[:n], part)
     return text.removeprefix(".")
 
 
@@ -74,6 +76,9 @@ def read_yaml(text: str) -> Document:
         document.problems.append(_syntax(error))
     except Exception as error:  # the library has raised bare ValueError, AttributeError and AssertionError on odd text
         document.problems.append(_unreadable(error))
+    else:
+        return document
+    document.data = None
     return document
 
 
@@ -192,7 +197,7 @@ class _Composer:
             raise _Stop(Problem("yaml-key-not-text", path_text(path), found, "a word as key", "", _line(event)))
         if event.tag is not None:
             self._tag(event, path)
-        key = str(event.value)
+        key = self._text(event, path)
         if key == "<<" and not event.style:
             hint = "write the fields out; what is the same for all hosts goes to the top level (ssh, port)"
             self._report(
@@ -203,9 +208,9 @@ class _Composer:
     def _scalar(self, event: ScalarEvent, path: Path) -> object:
         if event.tag is not None:
             self._tag(event, path)
+        text = self._text(event, path)
         if event.style or event.tag is not None:
-            return str(event.value)
-        text = str(event.value)
+            return text
         self.document.written[path] = text
         read: Read = read_plain(text, path)
         if read.wanted:
@@ -213,6 +218,19 @@ class _Composer:
             hint = "quote it" if is_secret(path) else read.hint
             self._report(read.code, path, found, read.wanted, hint, _line(event))
         return read.value
+
+    def _text(self, event: ScalarEvent, path: Path) -> str:
+        """The scalar's text, with the halves of characters beyond U+FFFF that JSON escapes one by one put together."""
+        text = str(event.value)
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._report(
+                "yaml-character", path, "half of a surrogate pair", "whole characters", "take it out", _line(event)
+            )
+            return text.encode("utf-8", "replace").decode()
 
     def _tag(self, event: Event, path: Path) -> None:
         found = shown(path, f"the tag {getattr(event, 'tag', None)}", "a tag")
