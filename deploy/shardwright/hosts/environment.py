@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ..adapters import spec_file
 from ..core.blueprint import blueprint
-from ..core.engine_choice import engine_install
+from ..core.engine_choice import BundleFacts, engine_install
 from ..core.placement import place
 from ..errors import Problem
-from ..model.blueprint import Blueprint, EngineInstall
+from ..model.blueprint import Blueprint
 from ..model.spec import ClusterSpec, HostSpec, Product, ServiceManager
 from ..model.topology import Topology
 
@@ -35,22 +35,27 @@ class Environment:
         return place(self.spec)
 
     @cached_property
-    def engine(self) -> EngineInstall:
-        """Where the hosts get their engine; a bundle is made ready here, on the control machine."""
+    def _bundle(self) -> BundleFacts | None:
+        """The bundle, where one is deployed; made ready here, on the control machine."""
         if self.spec.engine.product is not Product.BUNDLED:
-            return engine_install(self.spec)
-        from ..engines import bundle
+            return None
+        from ..engines import bundle  # reads and writes archives: only where one is deployed
 
-        return engine_install(self.spec, bundle.facts_for(self.spec.engine))
+        return bundle.facts_for(self.spec.engine)
 
     @cached_property
     def _blueprints(self) -> dict[str, dict[ServiceManager, Blueprint]]:
         wanted = self.spec.service_manager
         managers = [m for m in ServiceManager if m is not ServiceManager.AUTO]
-        chosen = managers if wanted is ServiceManager.AUTO else [wanted]
-        decided = {m: replace(self.spec, service_manager=m) for m in chosen}
+        decided = [
+            replace(self.spec, service_manager=m) for m in (managers if wanted is ServiceManager.AUTO else [wanted])
+        ]
+        engines = [engine_install(spec, self._bundle) for spec in decided]
         return {
-            host.name: {m: blueprint(spec, self.topology, host.name, self.engine) for m, spec in decided.items()}
+            host.name: {
+                spec.service_manager: blueprint(spec, self.topology, host.name, engine)
+                for spec, engine in zip(decided, engines, strict=True)
+            }
             for host in self.spec.hosts
         }
 

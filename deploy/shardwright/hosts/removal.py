@@ -15,7 +15,6 @@ from ..model.spec import ServiceManager
 from .changes import Change, Remove, is_running
 from .state import HostState
 
-
 ROOTS = ("/run", "/var", "/var/run", "/tmp")  # noqa: S108 - never ours to remove
 
 
