@@ -6,6 +6,7 @@ operations of the interpreter: views of hundreds of nodes are compared many time
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class SlotRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SlotSet:
     """Set of hash slots. Build it with `of`, `from_ranges` or `parse`; `mask` is its representation.
 
@@ -122,6 +123,19 @@ class SlotSet:
 
     def __str__(self) -> str:
         return ",".join(map(str, self.ranges()))
+
+    def __repr__(self) -> str:
+        return f"SlotSet({str(self)!r})"
+
+
+def slot_of(key: bytes) -> int:
+    """The slot that a key hashes to: CRC-16/XMODEM of the key, or of what stands in its first braces if not empty."""
+    start = key.find(b"{")
+    if start >= 0:
+        end = key.find(b"}", start + 1)
+        if end > start + 1:
+            key = key[start + 1 : end]
+    return binascii.crc_hqx(key, 0) % SLOT_COUNT
 
 
 ALL_SLOTS = SlotSet((1 << SLOT_COUNT) - 1)

@@ -1,0 +1,68 @@
+"""The whole of one run on the cluster: converge, then prove. The one function that every front door calls.
+
+Knows neither hosts nor pods: whoever started the servers hands over its own findings about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..core.verification import verify
+from ..model.progress import Moment, ProgressEvent
+from ..model.report import Finding, Report
+from ..model.state import ClusterState
+from ..model.topology import Topology
+from .canary import canaries
+from .converging import Means, Outcome, converge
+from .observing import look
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The report, and what was done before it; `outcome` is None where the cluster was only looked at."""
+
+    report: Report
+    outcome: Outcome | None = None
+
+
+def form_and_verify(
+    topology: Topology,
+    means: Means,
+    *,
+    canary: bool = True,
+    further: Iterable[Finding] = (),
+    fitting: str | None = None,
+) -> Proof:
+    """Turn what is into `topology`, then verify it.
+
+    Args:
+        topology: what should be.
+        means: what to work with.
+        canary: write a canary key in every shard.
+        further: findings made by other means, for the report.
+        fitting: fingerprint of a plan that was read before.
+
+    Raises:
+        ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
+    """
+    outcome = converge(topology, means, fitting=fitting)
+    return Proof(prove(topology, outcome.state, means, canary=canary, further=further), outcome)
+
+
+def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
+    """Look, and verify; changes nothing but the canaries."""
+    return Proof(prove(topology, look(topology, means.transport), means, canary=canary, further=further))
+
+
+def prove(
+    topology: Topology, state: ClusterState, means: Means, *, canary: bool, further: Iterable[Finding] = ()
+) -> Report:
+    """The report on `state`, with canaries where they are wanted."""
+    means.progress(ProgressEvent(Moment.STARTED, "verify", "every node's own view"))
+    extra = list(further)
+    if canary and state.nodes:
+        extra += canaries(topology, state, means.transport, means.clock)
+    report = verify(topology, state, extra)
+    means.progress(ProgressEvent(Moment.FINISHED if report.healthy else Moment.FAILED, "verify"))
+    return report

@@ -1,0 +1,62 @@
+"""Does every shard have its primary and its replicas, linked and in sync?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...model.observation import Role
+from ...model.report import Finding, Severity
+from ...model.state import ClusterState, NodeState
+from ...model.topology import Shard, Topology
+
+LAG_LIMIT = 10 * 1024 * 1024
+"""Bytes that a replica may be behind before it counts as out of sync; offsets are read at slightly different moments."""
+
+
+def copies(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    """Shards without a primary, members elsewhere, links that are down, replicas that lag."""
+    problems = [finding for shard in topology.shards for finding in _shard(shard, state)]
+    yield from problems
+    if not problems:
+        count = sum(len(shard.members) - 1 for shard in topology.shards)
+        yield Finding("replicas-in-sync", Severity.OK, topology.name, f"{count} replicas, all linked and in sync")
+
+
+def primary_of(shard: Shard, state: ClusterState) -> NodeState | None:
+    """The member that owns the shard's slots."""
+    seen = [state.nodes[node.endpoint] for node in shard.members if node.endpoint in state.nodes]
+    return next((node for node in seen if node.role is Role.PRIMARY and node.slots), None)
+
+
+def lag_of(replica: NodeState, primary: NodeState) -> int:
+    """Bytes that the replica is behind."""
+    return max(0, primary.view.offset - replica.view.offset)
+
+
+def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
+    primary = primary_of(shard, state)
+    if primary is None:
+        hint = "run the deploy again; if its data is on a silent node, bring that back first"
+        yield Finding(
+            "shard-without-primary", Severity.ERROR, shard.name, f"no member of {shard.name} owns slots", hint
+        )
+        return
+    for member in shard.members:
+        node = state.nodes.get(member.endpoint)
+        if node is None or node is primary:
+            continue
+        view = node.view
+        if node.primary_id != primary.id:
+            message = f"{member.name} is no replica of {primary.endpoint}"
+            yield Finding(
+                "replica-misplaced", Severity.ERROR, member.name, message, "run the deploy again: it puts it there"
+            )
+        elif not view.primary_link_up:
+            hint = "look at its log: password (masterauth), network, or a full sync that never ends"
+            message = f"{member.name} has lost the link to its primary {primary.endpoint}"
+            yield Finding("replica-link-down", Severity.ERROR, member.name, message, hint)
+        elif view.syncing or lag_of(node, primary) > LAG_LIMIT:
+            state_text = "is still copying" if view.syncing else f"is {lag_of(node, primary):,} bytes behind"
+            yield Finding(
+                "replica-out-of-sync", Severity.ERROR, member.name, f"{member.name} {state_text}", "wait, verify again"
+            )

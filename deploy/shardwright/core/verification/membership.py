@@ -1,0 +1,91 @@
+"""Is everyone there, does everyone know everyone, and nobody else?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...model.observation import Health
+from ...model.report import Finding, Severity
+from ...model.state import ClusterState
+from ...model.topology import Topology
+
+
+def membership(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    """Silent nodes, shared identities, strangers, missing acquaintances and links, wrong addresses, differing views."""
+    problems = [
+        *_silent(topology, state),
+        *_duplicates(state),
+        *_strangers(state),
+        *_acquaintance(topology, state),
+    ]
+    yield from problems
+    if not problems:
+        yield Finding("all-nodes-know-all", Severity.OK, topology.name, f"{len(state.nodes)} nodes, each linked to all")
+    if state.agreed and not state.silences:
+        yield Finding("views-agree", Severity.OK, topology.name, "every node has the same picture of the cluster")
+    elif not state.agreed:
+        yield Finding(
+            "views-differ",
+            Severity.ERROR,
+            topology.name,
+            "the nodes have different pictures of who is in the cluster, who is primary, or who owns which slots",
+            "wait a node timeout and verify again; if it stays, compare CLUSTER NODES on the nodes",
+        )
+
+
+def _silent(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    for node in topology.nodes:
+        if node.endpoint in state.nodes:
+            continue
+        silence = state.silences.get(node.endpoint)
+        why = f"{silence.reason}: {silence.detail}" if silence else "was not asked"
+        yield Finding(
+            "node-silent", Severity.ERROR, node.name, f"{node.endpoint} gave no view ({why})", "bring it back"
+        )
+
+
+def _duplicates(state: ClusterState) -> Iterator[Finding]:
+    for node_id, places in state.duplicates:
+        where = " and ".join(map(str, places))
+        yield Finding(
+            "duplicate-node-id", Severity.ERROR, where, f"both say that they are {node_id[:8]}", "stop the clone"
+        )
+
+
+def _strangers(state: ClusterState) -> Iterator[Finding]:
+    silent = {(e.host, e.port) for e in state.silences}
+    for stranger in state.strangers:
+        if (stranger.address, stranger.port) in silent:
+            continue
+        dead = stranger.health is Health.FAILED
+        where = f"{stranger.address or 'no address'}:{stranger.port}"
+        yield Finding(
+            "dead-member" if dead else "unknown-member",
+            Severity.WARNING if dead and not stranger.slots else Severity.ERROR,
+            where,
+            f"{len(stranger.known_by)} of our nodes list {stranger.id[:8]} at {where}, which cluster.yml does not name"
+            + (" (failed)" if dead else ""),
+            "CLUSTER FORGET it on every node" if dead else "add its host to cluster.yml, or take it out of the cluster",
+        )
+
+
+def _acquaintance(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    names = {state.nodes[n.endpoint].id: n.name for n in topology.nodes if n.endpoint in state.nodes}
+    for node in topology.nodes:
+        seen = state.nodes.get(node.endpoint)
+        if seen is None:
+            continue
+        others = names.keys() - {seen.id}
+        for code, ids, text, hint in (
+            ("node-unknown", others - seen.knows, "does not know", "run the deploy again: it introduces them"),
+            ("address-differs", others & seen.misplaced, "has an old or wrong address of", "check cluster-announce-ip"),
+            (
+                "link-down",
+                (others & seen.cut) - seen.misplaced,
+                "has no bus link to",
+                "is the bus port open both ways?",
+            ),
+        ):
+            if ids:
+                found = ", ".join(sorted(names[i] for i in ids))
+                yield Finding(code, Severity.ERROR, node.name, f"{node.name} {text} {found}", hint)

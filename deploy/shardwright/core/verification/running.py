@@ -1,0 +1,82 @@
+"""Do the servers run the wanted version, with the wanted settings?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...engines import ENGINES, advisories, engine_of
+from ...engines.version import Version, VersionRange
+from ...errors import SpecError
+from ...model.report import Finding, Severity
+from ...model.state import ClusterState, NodeState
+from ...model.topology import Topology
+from ..settings import differing, is_live
+
+
+def running(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    """Product and version of every server, skew between them, advisories, and settings that differ."""
+    if not state.nodes:
+        return
+    versions = [*_versions(topology, state)]
+    yield from versions
+    settings = [finding for node in state.nodes.values() for finding in _settings(topology, node)]
+    yield from settings
+    found = sorted({f"{n.view.product} {n.view.version}" for n in state.nodes.values()})
+    if not versions:
+        yield Finding("versions-wanted", Severity.OK, topology.name, f"every server is {', '.join(found)}")
+    if not settings:
+        count = len(topology.live) + len(topology.settings)
+        yield Finding(
+            "settings-wanted", Severity.OK, topology.name, f"{count} settings read back as wanted on every node"
+        )
+
+
+def _versions(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    wanted = VersionRange.parse(topology.versions)
+    for endpoint, node in state.nodes.items():
+        view = node.view
+        if view.product != topology.product:
+            message = f"{endpoint} runs {view.product} {view.version}, wanted {topology.product}"
+            yield Finding(
+                "product-differs", Severity.ERROR, str(endpoint), message, "changing the engine is a migration"
+            )
+        elif (version := _parsed(view.version)) is None or not wanted.contains(version):
+            message = f"{endpoint} runs {view.product} {view.version}, wanted {topology.versions}"
+            yield Finding("version-differs", Severity.ERROR, str(endpoint), message, "upgrade it, or widen the range")
+    found = sorted({(n.view.product, n.view.version) for n in state.nodes.values()})
+    if len(found) > 1:
+        text = ", ".join(f"{product} {version}" for product, version in found)
+        yield Finding(
+            "versions-mixed", Severity.WARNING, topology.name, f"the servers run {text}", "upgrade the older ones"
+        )
+    for product, text in found:
+        version = _parsed(text)
+        for advisory in advisories(engine_of(product), version) if version and product in ENGINES else ():
+            message = f"{advisory.code}: {advisory.reason}"
+            hint = f"first fixed in {advisory.fixed}; a distribution's package may carry the fix under its own suffix"
+            yield Finding("version-insecure", Severity.WARNING, f"{product} {text}", message, hint)
+
+
+def _settings(topology: Topology, node: NodeState) -> Iterator[Finding]:
+    view = node.view
+    wanted = {**dict(topology.settings), **dict(topology.live)}
+    for name, value in differing(wanted, view.settings, view.product, view.version).items():
+        found = view.settings.get(name)
+        subject = str(view.endpoint)
+        if found is None:
+            message = f"{subject} does not tell the setting {name}, wanted {value}"
+            yield Finding("setting-unknown", Severity.WARNING, subject, message, "this version may not have it")
+        elif is_live(name, view.product, view.version):
+            message = f"{subject} runs with {name} {found}, wanted {value}"
+            yield Finding("setting-differs", Severity.ERROR, subject, message, "run the deploy again: it sets it live")
+        else:
+            message = f"{subject} runs with {name} {found}, wanted {value}; only a restart changes it"
+            hint = f"fail its slots over if it is a primary, then restart its service ({name} is read at the start)"
+            yield Finding("restart-needed", Severity.WARNING, subject, message, hint)
+
+
+def _parsed(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except SpecError:
+        return None
