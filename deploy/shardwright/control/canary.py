@@ -7,7 +7,7 @@ It is the one check that shows a client's view: slots can be covered, views agre
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..core.verification.copies import primary_of
 from ..model.endpoint import Endpoint
@@ -61,7 +61,8 @@ def canaries(topology: Topology, state: ClusterState, transport: Transport, cloc
     problems = [*_problems(refused, missing, left)]
     if problems or not shards:
         return tuple(problems)
-    message = f"a key was written in each of {len(shards)} shards, read back from every replica, and removed"
+    asked = sum(1 for _ in _replicas(shards, state))
+    message = f"a key was written in each of {len(shards)} shards, read back from {asked} replicas, and removed"
     return (Finding("canary-read-back", Severity.OK, topology.name, message),)
 
 
@@ -88,12 +89,7 @@ def _await_replicas(
     clock: Clock,
 ) -> dict[Endpoint, str]:
     """The replicas that do not show the value in time, and what they showed."""
-    pending: dict[Endpoint, Command] = {}
-    for shard in shards:
-        for node in shard.members:
-            seen = state.nodes.get(node.endpoint)
-            if seen is not None and seen.role is Role.REPLICA:
-                pending[node.endpoint] = ("GET", keys[shard.name])
+    pending: dict[Endpoint, Command] = {e: ("GET", keys[shard.name]) for shard, e in _replicas(shards, state)}
     missing: dict[Endpoint, str] = {}
     started = clock.now()
     while pending:
@@ -105,6 +101,14 @@ def _await_replicas(
         if pending:
             clock.sleep(0.05)
     return missing
+
+
+def _replicas(shards: Iterable[Shard], state: ClusterState) -> Iterator[tuple[Shard, Endpoint]]:
+    for shard in shards:
+        for node in shard.members:
+            seen = state.nodes.get(node.endpoint)
+            if seen is not None and seen.role is Role.REPLICA:
+                yield shard, node.endpoint
 
 
 def _refusal(answer: Answer) -> str:

@@ -43,14 +43,15 @@ def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
         return
     for member in shard.members:
         node = state.nodes.get(member.endpoint)
-        if node is None or node is primary:
+        if node is None:
+            yield Finding("replica-missing", Severity.ERROR, member.name, f"{member.name} of {shard.name} is silent")
+            continue
+        if node is primary:
             continue
         view = node.view
         if node.primary_id != primary.id:
             message = f"{member.name} is no replica of {primary.endpoint}"
-            yield Finding(
-                "replica-misplaced", Severity.ERROR, member.name, message, "run the deploy again: it puts it there"
-            )
+            yield Finding("replica-misplaced", Severity.ERROR, member.name, message, "run the deploy again")
         elif not view.primary_link_up:
             hint = "look at its log: password (masterauth), network, or a full sync that never ends"
             message = f"{member.name} has lost the link to its primary {primary.endpoint}"
@@ -58,5 +59,9 @@ def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
         elif view.syncing or lag_of(node, primary) > LAG_LIMIT:
             state_text = "is still copying" if view.syncing else f"is {lag_of(node, primary):,} bytes behind"
             yield Finding(
-                "replica-out-of-sync", Severity.ERROR, member.name, f"{member.name} {state_text}", "wait, verify again"
+                "replica-out-of-sync",
+                Severity.ERROR,
+                member.name,
+                f"{member.name} {state_text}",
+                "wait and verify again",
             )
