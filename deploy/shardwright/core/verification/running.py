@@ -23,11 +23,16 @@ def running(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     yield from settings
     found = sorted({f"{n.view.product} {n.view.version}" for n in state.nodes.values()})
     if not versions:
-        yield Finding("versions-wanted", Severity.OK, topology.name, f"every server is {', '.join(found)}")
+        yield Finding(
+            "versions-wanted", Severity.OK, topology.name, f"{len(state.nodes)} servers, all {', '.join(found)}"
+        )
     if not settings:
         count = len(topology.live) + len(topology.settings)
         yield Finding(
-            "settings-wanted", Severity.OK, topology.name, f"{count} settings read back as wanted on every node"
+            "settings-wanted",
+            Severity.OK,
+            topology.name,
+            f"{count} settings read back as wanted on {len(state.nodes)} nodes",
         )
 
 

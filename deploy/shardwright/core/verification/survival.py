@@ -26,12 +26,13 @@ _ORDER = ("none", "host", "rack", "zone")
 def survival(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """For each level of failure domains with labels: whether any one of them may die."""
     primaries = _primaries(topology, state)
+    shards = [[n for n in shard.members if _counts(n, state)] for shard in topology.shards]
     yield from _shared(topology)
     for level, label in _LEVELS:
         domains = sorted({label(node) for node in topology.nodes})
         if domains == [""] or "" in domains:
             continue
-        fatal = [d for d in domains if _dies(topology, primaries, label, d)]
+        fatal = [d for d in domains if _dies(shards, primaries, label, d)]
         yield _finding(topology, level, domains, fatal)
 
 
@@ -62,10 +63,16 @@ def _primaries(topology: Topology, state: ClusterState) -> dict[str, Node]:
     return found
 
 
-def _dies(topology: Topology, primaries: dict[str, Node], label: Label, domain: str) -> bool:
+def _counts(node: Node, state: ClusterState) -> bool:
+    """Whether the node is there and holds a live copy."""
+    seen = state.nodes.get(node.endpoint)
+    return seen is not None and seen.view.primary_link_up and not seen.view.syncing
+
+
+def _dies(shards: list[list[Node]], primaries: dict[str, Node], label: Label, domain: str) -> bool:
     left = sum(label(node) != domain for node in primaries.values())
-    bare = any(all(label(node) == domain for node in shard.members) for shard in topology.shards)
-    return bare or left * 2 <= len(topology.shards)
+    bare = any(all(label(node) == domain for node in members) for members in shards)
+    return bare or left * 2 <= len(shards)
 
 
 def _shared(topology: Topology) -> Iterator[Finding]:
