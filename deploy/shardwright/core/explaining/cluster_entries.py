@@ -1,0 +1,144 @@
+"""Codes of observing, planning and forming a cluster, and the hazards that need a consent by name."""
+
+from __future__ import annotations
+
+from .entry import table
+
+_OBSERVING = table(
+    "observing the nodes (exit code 3)",
+    {
+        "nodes-silent": (
+            "Some nodes gave no view, so the cluster was not changed.",
+            "A server that does not run, a closed client port, a wrong password, or one that is still loading. "
+            "Planning on a part of the picture could give a living node's slots away.",
+            "Bring them back, as the message says for each; then run the same command again.",
+        ),
+        "engine-unrecognised": (
+            "A server is neither Redis nor Valkey by its own words.",
+            "Another product answers on that port.",
+            "See what listens there.",
+        ),
+        "name-unresolved": (
+            "A name does not resolve to exactly one address from here.",
+            "DNS is away, or the name has several addresses.",
+            "Use the address itself in cluster.yml.",
+        ),
+    },
+)
+
+_PLANNING = table(
+    "planning (exit code 4); nothing was changed",
+    {
+        "hazard-not-allowed": (
+            "The plan has steps that could lose something, and there is no consent to them.",
+            "Nothing that holds data is touched without a consent to just that.",
+            "Read what would be lost; then allow it by name with --allow, or choose another way.",
+        ),
+        "stale-plan": (
+            "The cluster is not as it was when the plan was made.",
+            "A failover or another run came in between.",
+            "Run plan again and read the new one.",
+        ),
+        "duplicate-node-id": (
+            "Two servers have one identity.",
+            "A data directory or machine image was copied together with nodes.conf.",
+            "Stop the clone, move its nodes.conf away, start it, and run again.",
+        ),
+        "belongs-to-another-cluster": (
+            "One of our nodes knows a living node that cluster.yml does not name.",
+            "It is in use elsewhere, or a host is missing in cluster.yml. One introduction would merge both clusters and "
+            "delete keys.",
+            "Add the host if it is yours; if not, take our nodes out of that cluster first.",
+        ),
+        "two-clusters": (
+            "Our nodes form more than one cluster with data.",
+            "Two earlier deploys, or a partition that was repaired by hand. Joining them would destroy one's data.",
+            "Save and empty one of them; then run again.",
+        ),
+        "slots-claimed-twice": (
+            "More than one node says that it owns the same slots.",
+            "A primary that came back after its replica was made primary by force, or a merged cluster.",
+            "Compare both; take the slots from the one without their keys. Never guess.",
+        ),
+        "slot-owner-missing": (
+            "Slots belong to a node that is dead and not in cluster.yml.",
+            "A shard was lost with all its members, or its host was taken out of the file too early.",
+            "Start that node again with its data. If it is lost, say so with CLUSTER FORGET; its keys are gone.",
+        ),
+        "stray-keys": (
+            "Keys lie in slots that have no owner, where it is not clear who should get them.",
+            "A move or a failover that was broken off.",
+            "Look at the keys with CLUSTER GETKEYSINSLOT; move or delete them; then run again.",
+        ),
+        "layout-differs": (
+            "The cluster was formed with another layout than cluster.yml now says.",
+            "Hosts were regrouped. This version forms clusters and does not move slots between nodes.",
+            "Arrange the hosts as the cluster has them, or reshard with the engine's own cli.",
+        ),
+    },
+)
+
+_HAZARDS = table(
+    "a hazard of a plan, which needs a consent by its name",
+    {
+        "resets-nonempty-node": (
+            "A node that holds keys would be emptied to take part.",
+            "It was used alone, or is left from another cluster.",
+            "Export its keys or take another node; if they may go: --allow resets-nonempty-node.",
+        ),
+        "leaves-other-cluster": (
+            "An empty node still lists the dead nodes of another cluster and would be reset.",
+            "It was a member there.",
+            "If that cluster is gone for good: --allow leaves-other-cluster.",
+        ),
+        "drops-last-replica": (
+            "The only replica of a primary with data would be given to another primary.",
+            "Hosts were regrouped in cluster.yml.",
+            "Add a replica there first; if the risk is taken: --allow drops-last-replica.",
+        ),
+    },
+)
+
+_APPLYING = table(
+    "changing the cluster (exit code 5)",
+    {
+        "bus-port-closed": (
+            "A node can't open a connection to another node's bus port.",
+            "A firewall or security group lets the client port through and not the bus port, which is bus_offset higher. "
+            "Nodes then see each other from one side only, and forming would never end.",
+            "Open the ports in the message between all hosts, both ways; then run the same command again.",
+        ),
+        "address-differs": (
+            "A node is known to its peers under another address than the one in cluster.yml.",
+            "Several addresses on the host, NAT, or a changed address.",
+            "Compare address in cluster.yml with cluster-announce-ip and the ports on the node.",
+        ),
+        "password-differs": (
+            "A replica logs in at its primary with another password.",
+            "The password was changed on some nodes only.",
+            "Set the password for replication on that node, as the message says; then run again.",
+        ),
+        "nodes-disagree": (
+            "The nodes' views of the cluster did not become the same in time.",
+            "Lost packets, or something else changes the cluster.",
+            "Compare CLUSTER NODES on the nodes that the message names; then run again.",
+        ),
+        "wait-timed-out": (
+            "The nodes did not get where they should be in time, without a cause that could be seen.",
+            "Load on the hosts, lost packets.",
+            "Run the same command again; it goes on from there.",
+        ),
+        "step-refused": (
+            "A server refused a command.",
+            "Its own words stand in the message.",
+            "Mend what it names; then run the same command again.",
+        ),
+        "does-not-converge": (
+            "After many phases there is still something to do.",
+            "Something else changes this cluster at the same time: another deployer or an operator.",
+            "Stop it; then run again.",
+        ),
+    },
+)
+
+CLUSTER_ENTRIES = _OBSERVING | _PLANNING | _HAZARDS | _APPLYING

@@ -1,0 +1,282 @@
+"""Codes of hosts: reaching them, looking at them, changing them, the guard that starts no server on the wrong data."""
+
+from __future__ import annotations
+
+from .entry import table
+
+_REACHING = table(
+    "reaching the hosts over ssh (exit code 3)",
+    {
+        "host-unreachable": (
+            "No ssh connection to a host came about; nothing was changed on any host.",
+            "It is down, its name does not resolve, or a firewall drops port 22.",
+            "Try ssh by hand from here; then run the same command again.",
+        ),
+        "ssh-refused": (
+            "The host refused the login.",
+            "A wrong user or key, or the key is not in authorized_keys there.",
+            "Check ssh.user and ssh.key in cluster.yml; try ssh -v by hand.",
+        ),
+        "host-key-changed": (
+            "A host shows another ssh key than the one known.",
+            "It was rebuilt, or somebody stands in between. It is never accepted silently.",
+            "Find out which; only then replace its line in known_hosts.",
+        ),
+        "host-key-unknown": (
+            "A host's ssh key is not in known_hosts.",
+            "It was never connected to from here.",
+            "Get its key from a trusted place, or use ssh-keyscan and compare fingerprints.",
+        ),
+        "sudo-refused": (
+            "The ssh user may not act as root there.",
+            "sudo wants a password or does not list the user, or cluster.yml says sudo: false.",
+            "Put the rule from the message into /etc/sudoers.d/shardwright.",
+        ),
+        "connection-lost": (
+            "The connection to a host broke while something was done there.",
+            "Network, reboot, or an ended sshd. What was begun may or may not be done.",
+            "Run again: what is done is recognised and not repeated.",
+        ),
+        "host-too-slow": (
+            "A host did not end a step in its time.",
+            "Load, a hanging disk or network mount, packet loss.",
+            "Look at the host; then run again.",
+        ),
+        "host-failed": (
+            "An operation failed on a host in a way that has no code of its own.",
+            "Its own words stand above the message.",
+            "Read them; then run again.",
+        ),
+        "several-failures": (
+            "Several hosts or nodes failed, for different reasons.",
+            "Each is listed with its own message.",
+            "Mend them one by one; then run again.",
+        ),
+        "locked": (
+            "Another deploy of this cluster is at work.",
+            "Two CI jobs at once. The message names who and since when.",
+            "Wait until it has ended; a dead one's lock is free within a minute.",
+        ),
+        "lock-failed": (
+            "The lock against a second deploy could not be taken.",
+            "flock or sudo does not work on the first host.",
+            "Log in there and try both.",
+        ),
+        "no-lock": (
+            "There is no lock against a second deploy (a warning).",
+            "The host has no flock.",
+            "Install util-linux there, or see that only one job deploys.",
+        ),
+    },
+)
+
+_LOOKING = table(
+    "looking at the hosts before anything is changed (exit code 3 or 4), or changing them (5)",
+    {
+        "look-failed": (
+            "A host could not be looked at.",
+            "A disk or mount that hangs, or no working shell.",
+            "Log in there and see whether df and ls answer.",
+        ),
+        "look-incomplete": (
+            "Some things on a host could not be seen (a warning).",
+            "A tool is missing there, or a file system hangs.",
+            "The message lists them; judge whether they matter.",
+        ),
+        "os-unsupported": (
+            "The host's system is not one whose packages are known.",
+            "Known are the families of Debian, Red Hat and Alpine.",
+            "Use engine: bundled, which needs no packages.",
+        ),
+        "no-systemd": (
+            "cluster.yml wants systemd, and it does not run there.",
+            "A container, or another init.",
+            "Write service_manager: auto or direct.",
+        ),
+        "port-taken": (
+            "A port that a server needs is held by another program.",
+            "The message names it.",
+            "Stop that program, or give other ports.",
+        ),
+        "distribution-service-running": (
+            "The distribution's own server service runs on the host and may hold data.",
+            "It was installed by hand or by another tool. It is left alone.",
+            "When nobody needs it, disable it with the command in the message.",
+        ),
+        "engine-version": (
+            "The engine on the host is not the one wanted.",
+            "The package source has another version, or another product is installed; the binary itself was asked.",
+            "Ask for the version that is there, or use another suite or engine: bundled.",
+        ),
+        "disk-full": (
+            "A file system has too little room.",
+            "Logs, old packages, or data that has grown.",
+            "Make room there (df -h); then run again.",
+        ),
+        "disk-small": (
+            "A data disk is smaller than twice maxmemory (a warning).",
+            "Saving writes a second copy beside the first.",
+            "Use a larger disk or a smaller maxmemory.",
+        ),
+        "memory-small": (
+            "maxmemory of all servers is more than the host has (a warning).",
+            "The kernel would end a server when they fill up.",
+            "Lower maxmemory or the number of instances.",
+        ),
+        "read-only": (
+            "A file system is mounted read-only.",
+            "By intent, or because the kernel saw errors on its disk.",
+            "Look at dmesg; remount it when the cause is known.",
+        ),
+        "path-in-the-way": (
+            "Something of another kind stands where a file or directory should go.",
+            "Left by another tool.",
+            "Move it away, or change paths in cluster.yml.",
+        ),
+        "kernel-setting-missing": (
+            "This kernel does not have a setting (a warning).",
+            "A container or a kernel built without it.",
+            "Nothing, if the host is meant to be so.",
+        ),
+        "kernel-setting-refused": (
+            "A kernel setting can't be changed from here (a warning).",
+            "In a container the setting belongs to the machine below.",
+            "Run the command from the message on the machine itself.",
+        ),
+        "bus-not-probed": (
+            "The bus ports could not be tried from a host (a warning).",
+            "It has no bash, python3 or nc, or did not answer in time.",
+            "If forming then waits in vain, look at the firewall between the hosts first.",
+        ),
+    },
+)
+
+_CHANGING = table(
+    "changing the hosts (exit code 5)",
+    {
+        "apt-locked": (
+            "Another process holds the package manager's lock.",
+            "Often unattended upgrades. The lock is waited for, then left alone.",
+            "Wait until that process has ended; then run again.",
+        ),
+        "apt-failed": (
+            "The package manager failed.",
+            "A mirror is away, a signature does not fit, or packages conflict.",
+            "See what apt-get says on the host; or use engine: bundled.",
+        ),
+        "suite-missing": (
+            "No package source of the host offers the suite wanted.",
+            "engine.suite names one that is not in its sources.",
+            "Add its line to the sources, or take engine.suite out.",
+        ),
+        "engine-not-offered": (
+            "The host's package sources do not have a version that fits.",
+            "Its release is older or newer than the wanted version.",
+            "Another version or suite; or engine: bundled. apt-cache policy shows what there is.",
+        ),
+        "unit-of-another": (
+            "A systemd unit of that name is there and not ours.",
+            "Somebody wrote one by hand.",
+            "Move it away; nothing was stopped.",
+        ),
+        "mount-failed": (
+            "A file system could not be mounted, so no server was started.",
+            "The server is away, does not export it, or an option is refused.",
+            "Try mount on the host.",
+        ),
+        "not-permitted": (
+            "A change was not permitted.",
+            "An immutable file (chattr +i), a security module, or missing sudo.",
+            "Look at the path with ls -ld and lsattr.",
+        ),
+        "change-failed": (
+            "A change on a host failed in a way that has no code of its own.",
+            "The message has the command's words.",
+            "See what it says on the host; then run again: done changes are kept.",
+        ),
+        "start-failed": (
+            "A server ended as soon as it was started.",
+            "A setting it refuses, data it can't read, or the guard (see its message).",
+            "Read its log as the message says.",
+        ),
+        "start-late": (
+            "A server started but did not listen in time.",
+            "It is loading much data, or the host is slow.",
+            "Look at its log; then run again.",
+        ),
+    },
+)
+
+_GUARD = table(
+    "the guard on the host, each time before a server starts",
+    {
+        "bad-port": (
+            "The guard was called with something that is no port.",
+            "Called by hand with a typing error.",
+            "Give a port such as 7000.",
+        ),
+        "data-dir-missing": (
+            "A server's data directory is not there.",
+            "Its file system is not mounted.",
+            "Mount it, or deploy again.",
+        ),
+        "data-dir-unmarked": (
+            "A data directory has lost the mark of its node.",
+            "Its file system is not mounted, and the empty mount point is seen. Started there, the server would be empty "
+            "and its replicas would empty themselves.",
+            "Mount the file system. Only if the data is given up, do what the message says.",
+        ),
+        "data-dir-of-another": (
+            "A data directory is marked as another node's.",
+            "A wrong file system is mounted, or two nodes share one.",
+            "Mount the right one; every node needs a directory of its own.",
+        ),
+        "data-dir-unwritable": (
+            "A data directory can't be written.",
+            "Owner, mode, or a read-only or full file system.",
+            "Look at its file system, owner and mode.",
+        ),
+        "aof-manifest-missing": (
+            "There are append-only files without their manifest.",
+            "A copy or restore that left it out. The server would start empty, without an error.",
+            "Restore the manifest; if a replica has the data, move the files away and deploy again.",
+        ),
+        "aof-ignores-rdb": (
+            "A snapshot holds data, and the configuration says appendonly yes.",
+            "A server that starts so ignores the snapshot and comes up empty.",
+            "Let shardwright switch it on live, as it does in a deploy, or do what the message says.",
+        ),
+        "rdb-older-than-aof": (
+            "The append-only file is newer than the snapshot, and the configuration says appendonly no.",
+            "A server that starts so ignores the newer data.",
+            "Deploy with persistence.aof: true; or move the append-only file away to start from the snapshot.",
+        ),
+        "config-unreadable": (
+            "A server's configuration is not there or can't be read.",
+            "Removed, or its owner was changed.",
+            "Deploy again.",
+        ),
+        "config-dir-unwritable": (
+            "The configuration directory can't be written.",
+            "A read-only file system, or another owner.",
+            "Look at its file system, owner and mode.",
+        ),
+        "run-dir-unwritable": (
+            "The run directory can't be written.",
+            "Another owner, or it was removed while the host ran.",
+            "Deploy again.",
+        ),
+        "data-unmarked": (
+            "Data that should be removed has no mark of this cluster, and was left.",
+            "It may be somebody else's.",
+            "Look at what it is; if it is yours, remove it by hand.",
+        ),
+        "data-of-another": (
+            "Data that should be removed is marked as another cluster's, and was left.",
+            "Two clusters with one directory.",
+            "Look at what it is.",
+        ),
+    },
+)
+
+HOST_ENTRIES = _REACHING | _LOOKING | _CHANGING | _GUARD
