@@ -1,21 +1,34 @@
-"""The one call that forms the cluster and proves it, made once a run.
+"""The one call that forms the cluster and proves it, made once a run, and what is shown and kept of it.
 
 Every host has the operation, and the first one of the spec that is active does it: pyinfra's own `_run_once` gives it to a
 random host in the preparing stage, and if that host fails before, it is silently left out for all.
+The work is done while the operation decides, and not by a command that it yields, so that pyinfra counts a change only
+where there was one. Without ``-y`` pyinfra also lets it decide beforehand: then the plan is shown, and nothing is done.
 """
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
+from ..adapters import terminal
 from ..adapters.clock import RealClock
 from ..adapters.resp import RespTransport
-from ..control.converging import Means, converge
+from ..control.converging import Means
+from ..control.observing import look
+from ..control.run import Proof, form_and_verify, verify_only
+from ..core.planning import plan
 from ..errors import ShardwrightError
+from ..model.progress import Progress, silent
+from ..model.report import Finding, Severity
+from ..model.run import Verdict
 from ..model.spec import Transport
+from . import preflight, recording
 from .busprobe import HostProber
 from .operations import Commands, fail, succeed
 from .results import Run, here, run_of
@@ -27,16 +40,17 @@ def form() -> Commands:
     """Turn the servers into the cluster of the spec, and prove it; on one host's behalf for all."""
     host, state = here()
     run = run_of(state)
-    if host is not elected(state, run) or not state.is_executing:
-        return
-    try:
-        changed = _form(state, run)
-    except ShardwrightError as error:
-        run.error = error
-        yield FunctionCommand(fail, (), {})
-        return
-    if changed:
-        yield FunctionCommand(succeed, (), {})
+    if host is elected(state, run):
+        yield from _once(state, run, form_and_verify, forecast=True)
+
+
+@operation()
+def verify() -> Commands:
+    """Prove the cluster again, on one host's behalf for all; changes nothing but its canary keys."""
+    host, state = here()
+    run = run_of(state)
+    if host is elected(state, run):
+        yield from _once(state, run, verify_only, forecast=False)
 
 
 def elected(state: State, run: Run) -> Host | None:
@@ -45,25 +59,82 @@ def elected(state: State, run: Run) -> Host | None:
     return next((active[h.name] for h in run.environment.spec.hosts if h.name in active), None)
 
 
-def transport(state: State, run: Run) -> RespTransport:
-    """How nodes are spoken to: directly, or through pyinfra's ssh connections."""
+def findings(run: Run) -> Iterator[Finding]:
+    """What is known of the hosts, for the report: warnings, clocks that differ, servers that need a restart."""
+    for name, code, text in run.warnings:
+        yield Finding(code, Severity.WARNING, name, text)
+    offsets = {name: r.clock_offset for name, r in run.hosts.items() if r.state is not None}
+    if apart := preflight.skewed(offsets):
+        yield Finding("clock-skew", Severity.WARNING, "hosts", apart, "let chrony or systemd-timesyncd set the clocks")
+    for name, instance, files in run.restart_needed:
+        text = f"runs with what was there at its start, and since then changed: {', '.join(files)}"
+        hint = "restart it when it suits: a replica at once, a primary after a failover"
+        yield Finding("restart-needed", Severity.WARNING, instance or name, text, hint)
+
+
+def _once(state: State, run: Run, work: Callable[..., Proof], *, forecast: bool) -> Commands:
+    try:
+        if not state.is_executing:
+            if forecast:
+                _show_plan(state, run)
+            return
+        proof = _prove(state, run, work)
+    except ShardwrightError as error:
+        run.error = error
+        yield FunctionCommand(fail, (), {})
+        return
+    if not proof.report.healthy:
+        yield FunctionCommand(fail, (), {})
+    elif proof.outcome is not None and proof.outcome.changed:
+        yield FunctionCommand(succeed, (), {})
+
+
+def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
+    progress = terminal.progress_to(sys.stderr)
+    means = _means(state, run, progress)
+    try:
+        spec, topology = run.environment.spec, run.environment.topology
+        proof = work(topology, means, canary=spec.canary, further=tuple(findings(run)))
+    finally:
+        progress.close()
+        means.transport.close()
+    run.outcome = proof
+    _show(run, proof)
+    return proof
+
+
+def _show(run: Run, proof: Proof) -> None:
+    healthy, outcome = proof.report.healthy, proof.outcome
+    run.exit_code = 0 if healthy else 1
+    record = recording.record_of(
+        run,
+        Verdict.PROVED if healthy else Verdict.NOT_PROVED,
+        run.exit_code,
+        fingerprint=outcome.first.fingerprint if outcome else "",
+        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
+    )
+    machine_reads = "--json" in sys.argv
+    terminal.report_table(proof.report, record, terminal.console_on(sys.stderr if machine_reads else sys.stdout))
+    recording.write(run, proof.report, record)
+
+
+def _show_plan(state: State, run: Run) -> None:
+    """Print what would be done to the cluster, as far as its servers run already."""
+    if any(r.state is None or r.changes_wanted for r in run.hosts.values()):
+        print("    The cluster's plan can be shown once its servers run.", file=sys.stderr)
+        return
+    means = _means(state, run, silent)
+    try:
+        made = plan(run.environment.topology, look(run.environment.topology, means.transport))
+    finally:
+        means.transport.close()
+    words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]
+    print("\n".join(words or ["    The cluster is as it should be."]), file=sys.stderr)
+
+
+def _means(state: State, run: Run, progress: Progress) -> Means:
     spec = run.environment.spec
     connect = through_ssh(state, run) if spec.transport is Transport.SSH else None
-    return RespTransport(spec.security.password, connect=connect)
-
-
-def means(state: State, run: Run) -> Means:
-    """What the core works with in this run."""
-    password = run.environment.spec.security.password
-    allowed = tuple(str(run.allow).split(",")) if run.allow else ()
-    return Means(transport(state, run), RealClock(), HostProber(state, run), password, allowed)
-
-
-def _form(state: State, run: Run) -> bool:
-    """Form and verify; whether anything was changed in the cluster."""
-    work = means(state, run)
-    try:
-        run.outcome = outcome = converge(run.environment.topology, work)
-    finally:
-        work.transport.close()
-    return outcome.changed
+    transport = RespTransport(spec.security.password, connect=connect)
+    allowed = tuple(name for name in run.allow.split(",") if name)
+    return Means(transport, RealClock(), HostProber(state, run), spec.security.password, allowed, progress)

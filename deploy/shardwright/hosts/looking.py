@@ -94,3 +94,4 @@ def note(result: HostResult, found: HostChanges) -> None:
         result.warn(code, text)
     result.restart_needed = dict(found.restart_needed)
     result.deferred = found.deferred
+    result.changes_wanted = len(found.changes)

@@ -28,7 +28,7 @@ from .state import HostState
 
 @dataclass
 class HostResult:
-    """One host in this run. `changes` are done, in words; `warnings` are (code, text); `looks` counts the execs."""
+    """One host in this run. `changes` are done, in words; `warnings` are (code, text); `execs` counts round trips."""
 
     spec: HostSpec
     state: HostState | None = None
@@ -37,6 +37,7 @@ class HostResult:
     warnings: dict[str, str] = field(default_factory=dict)
     restart_needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     deferred: tuple[str, ...] = ()
+    changes_wanted: int = 0
     error: ShardwrightError | None = None
     clock_offset: float = 0.0
     execs: int = 0
