@@ -121,6 +121,20 @@ def test_equal_hosts_get_equal_load(shards: int, replicas: int, instances: int, 
     assert max(primaries.values()) <= -(-shards // min(hosts, size))
 
 
+@given(
+    st.integers(3, 9), st.integers(0, 2), st.integers(1, 4), st.sampled_from(["aaabbbccc", "abcabcabc", "ccbbbacaa"])
+)
+def test_zones_with_room_to_spare_are_used_evenly(shards: int, replicas: int, instances: int, zones: str) -> None:
+    assume(shards * (1 + replicas) <= len(zones) * instances)
+    topology = place(
+        spec(shards, replicas, [host(n, z, instances=instances) for n, z in enumerate(zones)], Domain.ZONE)
+    )
+    servers = Counter({z: sum(n.zone == z for n in topology.nodes) for z in "abc"})
+    primaries = Counter({z: sum(s.primary.zone == z for s in topology.shards) for z in "abc"})
+    for counted in (servers, primaries):
+        assert max(counted.values()) - min(counted.values()) <= 1
+
+
 @given(even_specs())
 def test_equal_zones_lead_equally_often_and_any_may_die(wanted: ClusterSpec) -> None:
     topology = place(wanted)
@@ -164,6 +178,18 @@ def test_known_case_in_zones_by_turns_and_in_blocks() -> None:
         topology = place(spec(3, 1, [host(n, z) for n, z in enumerate(zones)], Domain.ZONE))
         assert sorted(s.primary.zone for s in topology.shards) == ["a", "b", "c"]
         assert apart(topology, Domain.ZONE)
+
+
+@given(st.integers(4, 12), st.integers(2, 3))
+def test_what_a_host_leaves_behind_is_taken_over_by_several(hosts: int, instances: int) -> None:
+    """Hardly two hosts share more than one shard, or one would have to carry all of the other's load.
+
+    Dealing hosts out in order may leave the last two to each other, so two repetitions in all are granted.
+    """
+    assume(hosts * instances % 2 == 0)
+    topology = place(spec(hosts * instances // 2, 1, [host(n, instances=instances) for n in range(hosts)]))
+    pairs = Counter(frozenset(m.host for m in s.members) for s in topology.shards)
+    assert sum(n - 1 for n in pairs.values()) <= 2
 
 
 def test_every_order_of_uneven_hosts_is_served() -> None:
