@@ -176,6 +176,9 @@ def test_an_emptied_primary_does_not_come_back_by_itself(
 ) -> None:
     spec = replace(lab(), persistence=Persistence(aof=aof, save=save), replicas=replicas)
     assert f"\nRestart={restart}\n" in text_of(blueprint_of(spec), "@.service")
+    openrc = text_of(blueprint_of(replace(spec, service_manager=ServiceManager.OPENRC)), "lab-6379")
+    assert ("supervisor=supervise-daemon" in openrc) is (restart != "no")
+    assert ("command_background=yes" in openrc) is (restart == "no")
 
 
 def test_there_are_descriptors_for_all_clients() -> None:
