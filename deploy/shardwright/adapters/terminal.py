@@ -186,7 +186,8 @@ def _row(shard: ShardRow) -> tuple[Text, ...]:
 
 
 def _lag(row: MemberRow) -> Text:
-    return Text(size(row.lag)) if row.link_up else Text("link down", style=_STYLES[Severity.ERROR])
+    words = "silent" if row.role == "silent" else "link down"
+    return Text(size(row.lag)) if row.link_up else Text(words, style=_STYLES[Severity.ERROR])
 
 
 def _finding(finding: Finding) -> Text:

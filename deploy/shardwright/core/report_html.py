@@ -215,6 +215,7 @@ def _member(row: MemberRow, primary: bool) -> dict[str, Any]:
         "rack": row.rack or "none",
         "version": row.version or "unknown",
         "link_up": row.link_up,
+        "down": "silent" if row.role == "silent" else "link down",
         "lag": "–" if primary else size(row.lag),  # noqa: RUF001
         "key_count": f"{row.keys:,}",
     }

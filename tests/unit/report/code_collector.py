@@ -20,7 +20,7 @@ _ERRORS = {"ShardwrightError", "ObservationError", "PlanError", "ApplyError", "P
 
 
 def collect(package: Path) -> dict[str, set[str]]:
-    """The codes, each with the files (relative to `package`) that name it."""
+    """The codes, each with the files (relative to `package`) that name it; ``*`` stands for a part made at run time."""
     files = [f for f in sorted(package.rglob("*.py")) if "testing" not in f.relative_to(package).parts]
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
     positions: dict[str, set[int]] = defaultdict(set)
@@ -93,6 +93,9 @@ def _literals(value: ast.expr, at: ast.AST, parents: dict[ast.AST, ast.AST], tre
     if isinstance(value, ast.Constant):
         if isinstance(value.value, str) and WORD.fullmatch(value.value):
             yield value.value
+    elif isinstance(value, ast.JoinedStr):
+        pattern = "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in value.values)
+        yield from [pattern] if CODE.fullmatch(pattern.replace("*", "x")) else []
     elif isinstance(value, ast.Name):
         yield from _bound(value.id, _scope(at, parents, tree))
         yield from _bound(value.id, tree, only_top=True)

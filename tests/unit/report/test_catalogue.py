@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib.util
 import re
 from pathlib import Path
@@ -39,21 +40,24 @@ def test_the_collector_sees_codes_of_every_shape() -> None:
         "wait-timed-out": "first of a returned tuple",
         "several-failures": "one branch of a condition",
         "apt-locked": "a shell script",
+        "*-loss-fatal": "a formatted string",
     }
     assert {code: shape for code, shape in by_shape.items() if code not in found} == {}
 
 
 def test_every_code_of_the_source_is_explained() -> None:
-    missing = {code: sorted(files) for code, files in collected().items() if code not in CATALOGUE}
+    missing = {code: sorted(files) for code, files in collected().items() if not fnmatch.filter(CATALOGUE, code)}
     assert missing == {}
 
 
 def test_nothing_is_explained_that_can_not_come_up() -> None:
-    assert set(CATALOGUE) - set(collected()) == set()
+    found = collected()
+    assert [code for code in CATALOGUE if not any(fnmatch.fnmatchcase(code, pattern) for pattern in found)] == []
 
 
 def test_no_code_is_in_two_tables() -> None:
-    assert sum(map(len, TABLES)) == len(CATALOGUE)
+    written = [code for table in TABLES for code in table]
+    assert sorted(written) == sorted(set(written))
 
 
 @pytest.mark.parametrize("code", codes())
@@ -65,8 +69,7 @@ def test_an_explanation_is_whole_and_fits_80_columns(code: str) -> None:
     for sentence in (entry.meaning, entry.cause, entry.remedy):
         assert sentence.strip() == sentence
         assert sentence.endswith((".", ":"))
-        assert "master" not in sentence
-        assert "slave" not in sentence
+        assert not re.search(r"\b(master|slave)s?\b", sentence)
 
 
 def test_a_code_may_be_given_as_it_is_printed() -> None:

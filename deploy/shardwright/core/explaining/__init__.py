@@ -36,7 +36,7 @@ def explain(code: str) -> str:
     if entry is None:
         raise _unknown(name)
     parts = [name, "=" * len(name), _filled(entry.meaning), ""]
-    parts += [f"Where: {entry.where}.", "", "Why", _filled(entry.cause, "  "), ""]
+    parts += [_filled(f"Where: {entry.where}."), "", "Why", _filled(entry.cause, "  "), ""]
     parts += ["What to do", _filled(entry.remedy, "  ")]
     return "\n".join(parts) + "\n"
 

@@ -27,8 +27,13 @@ _OBSERVING = table(
 )
 
 _PLANNING = table(
-    "planning (exit code 4); nothing was changed",
+    "planning (exit code 4), where nothing was changed; or a finding in a report",
     {
+        "host-unknown": (
+            "The host that was asked for is not one of cluster.yml.",
+            "A typing error, or another environment.",
+            "Name one of the hosts in the message.",
+        ),
         "hazard-not-allowed": (
             "The plan has steps that could lose something, and there is no consent to them.",
             "Nothing that holds data is touched without a consent to just that.",
@@ -54,11 +59,6 @@ _PLANNING = table(
             "Our nodes form more than one cluster with data.",
             "Two earlier deploys, or a partition that was repaired by hand. Joining them would destroy one's data.",
             "Save and empty one of them; then run again.",
-        ),
-        "slots-claimed-twice": (
-            "More than one node says that it owns the same slots.",
-            "A primary that came back after its replica was made primary by force, or a merged cluster.",
-            "Compare both; take the slots from the one without their keys. Never guess.",
         ),
         "slot-owner-missing": (
             "Slots belong to a node that is dead and not in cluster.yml.",
@@ -99,8 +99,19 @@ _HAZARDS = table(
     },
 )
 
+_REMOVING = table(
+    "removing a cluster (exit code 4); nothing was removed",
+    {
+        "confirmation-differs": (
+            "Data should be removed, and the name given to confirm it is not this cluster's.",
+            "The name must be typed, so that nobody deletes the wrong cluster's data.",
+            "Check the environment; then give the name from the message.",
+        ),
+    },
+)
+
 _APPLYING = table(
-    "changing the cluster (exit code 5)",
+    "changing the cluster (exit code 5), or a finding in a report",
     {
         "bus-port-closed": (
             "A node can't open a connection to another node's bus port.",
@@ -141,4 +152,4 @@ _APPLYING = table(
     },
 )
 
-CLUSTER_ENTRIES = _OBSERVING | _PLANNING | _HAZARDS | _APPLYING
+CLUSTER_ENTRIES = _OBSERVING | _PLANNING | _HAZARDS | _REMOVING | _APPLYING

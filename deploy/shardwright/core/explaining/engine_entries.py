@@ -32,11 +32,6 @@ ENGINE_ENTRIES = table(
             "Its bounds exclude each other.",
             "Turn the bounds round.",
         ),
-        "version-insecure": (
-            "The version wanted has a known security flaw (a warning).",
-            "It is pinned to a release that was fixed since.",
-            "Ask for the release in the message or a newer one.",
-        ),
         "bundle-missing": (
             "The bundle that the spec names is not there.",
             "It was not built yet, or lies elsewhere.",
@@ -51,11 +46,6 @@ ENGINE_ENTRIES = table(
             "A package suite is named for the bundled engine.",
             "The bundled engine comes from no package source.",
             "Take suite out, or choose redis or valkey.",
-        ),
-        "setting-unknown": (
-            "A directive that this engine does not have.",
-            "A typing error; the server would not start.",
-            "Take the nearest name that the message offers.",
         ),
         "setting-not-in-version": (
             "A directive that this engine has only in other versions, or that only the other engine has.",

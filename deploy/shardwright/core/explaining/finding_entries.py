@@ -2,6 +2,233 @@
 
 from __future__ import annotations
 
-from .entry import Entry
+from .entry import table
 
-FINDING_ENTRIES: dict[str, Entry] = {}
+_WHERE = "a finding in the report of a run (exit code 1 where it is an error)"
+_HOLDS = "a finding that is OK: a check that held"
+_NOTHING = "Nothing."
+
+_HELD = table(
+    _HOLDS,
+    {
+        "all-nodes-know-all": (
+            "Every node knows every other at its right address and has a link to it.",
+            "Asked of each node by itself, not of one for all.",
+            _NOTHING,
+        ),
+        "views-agree": (
+            "All nodes have the same picture of members, primaries and owners of slots.",
+            "A split cluster can look whole from each of its sides.",
+            _NOTHING,
+        ),
+        "slots-served": (
+            "Each of the 16,384 slots has exactly one owner, by every view, and every node serves.",
+            "One missing slot makes all its keys unusable.",
+            _NOTHING,
+        ),
+        "replicas-in-sync": (
+            "Every shard has its replicas; their links are up and they are not behind.",
+            "A cluster says ok even if none of its replicas works.",
+            _NOTHING,
+        ),
+        "*-loss-survived": (
+            "Any one failure domain of this level may die, and the cluster goes on.",
+            "Each was taken away on paper: every shard keeps a member, and a majority of primaries stays to vote.",
+            _NOTHING,
+        ),
+        "versions-wanted": (
+            "Every server runs the wanted product and version.",
+            "Asked of the running servers, not of packages.",
+            _NOTHING,
+        ),
+        "settings-wanted": (
+            "Every server runs with the wanted settings.",
+            "Read back from the running servers; a file may say otherwise than the process that read it long ago.",
+            _NOTHING,
+        ),
+        "canary-read-back": (
+            "In every shard a key was written, read back from its replicas, and removed.",
+            "The only check that sees what a client sees.",
+            _NOTHING,
+        ),
+    },
+)
+
+_MEMBERS = table(
+    _WHERE,
+    {
+        "node-silent": (
+            "A node gave no view.",
+            "It does not run, its port is closed from here, or it refuses the password.",
+            "Bring it back; then verify again.",
+        ),
+        "node-unknown": (
+            "A node does not know another one.",
+            "It was reset, or forming was broken off.",
+            "Run the deploy again: it introduces them.",
+        ),
+        "link-down": (
+            "A node has no bus link to another one.",
+            "A firewall on the bus port, one way or both, or a node that hangs.",
+            "Open the bus port both ways; then verify again.",
+        ),
+        "dead-member": (
+            "Our nodes still list a dead node that cluster.yml does not name.",
+            "A host was replaced without telling the others to forget it.",
+            "CLUSTER FORGET it on every node within a minute, or gossip brings it back.",
+        ),
+        "unknown-member": (
+            "A living node that cluster.yml does not name is in the cluster.",
+            "A host is missing in the file, or a stranger joined through an open bus port.",
+            "Add its host, or take it out of the cluster.",
+        ),
+        "views-differ": (
+            "The nodes have different pictures of the cluster.",
+            "A change just happened, or the network is split.",
+            "Verify again after a node timeout; if it stays, compare CLUSTER NODES on the nodes.",
+        ),
+    },
+)
+
+_SLOTS = table(
+    _WHERE,
+    {
+        "slots-uncovered": (
+            "Slots have no owner.",
+            "A shard was lost, or forming was broken off. Keys of these slots can't be read or written.",
+            "Run the deploy again: it gives them to the shards that lack slots.",
+        ),
+        "node-not-serving": (
+            "A node says that the cluster is not ok and refuses commands.",
+            "It sees slots without an owner, or too few primaries.",
+            "Look at CLUSTER INFO there; the report's other findings name the cause.",
+        ),
+        "slot-open": (
+            "A slot is marked as moving.",
+            "A move was broken off. It is served, but slower, and the next failover may lose the mark.",
+            "Run the deploy: it closes it.",
+        ),
+        "slots-uneven": (
+            "A shard owns clearly more or fewer slots than its quota (a warning).",
+            "Slots were moved by hand, or the cluster grew.",
+            "Reshard when the load asks for it.",
+        ),
+        "epoch-shared": (
+            "Primaries share a configuration epoch (a warning).",
+            "Two failovers at once; the nodes settle it themselves.",
+            "Verify again a little later.",
+        ),
+        "slots-claimed-twice": (
+            "More than one node says that it owns the same slots.",
+            "A primary that came back after its replica was made primary by force, or a merged cluster. Planning refuses "
+            "such a picture too (exit code 4).",
+            "Compare both; take the slots from the one without their keys. Never guess.",
+        ),
+    },
+)
+
+_COPIES = table(
+    _WHERE,
+    {
+        "shard-without-primary": (
+            "No member of a shard owns slots.",
+            "The shard was lost, or its owner is a node that is silent now.",
+            "Bring silent nodes back first; then run the deploy again.",
+        ),
+        "replica-missing": (
+            "A member of a shard is silent.",
+            "Its host or server is down.",
+            "Bring it back; until then the shard has one copy less.",
+        ),
+        "replica-misplaced": (
+            "A member does not replicate its shard's primary.",
+            "It was given to another primary by hand, or was reset.",
+            "Run the deploy again.",
+        ),
+        "replica-link-down": (
+            "A replica has lost the link to its primary.",
+            "Another password (masterauth), network, or a first copy that never ends. The cluster says ok all the same.",
+            "Look at the replica's log.",
+        ),
+        "replica-out-of-sync": (
+            "A replica is far behind its primary or still copying.",
+            "It has just started, or the network is slower than the writes.",
+            "Verify again; if it stays, look at the replica's log and the network.",
+        ),
+        "*-loss-fatal": (
+            "The cluster would not survive the loss of the failure domains named.",
+            "One holds all members of a shard, or half of the primaries, so that no majority is left to vote. After "
+            "failovers that happens by itself.",
+            "Fail primaries over so that they are spread again, or add hosts in other domains.",
+        ),
+        "domain-shared": (
+            "A shard has more than one member in one failure domain.",
+            "cluster.yml wants them apart, and the hosts do not allow it any more.",
+            "Add hosts, or choose a smaller domain for spread.",
+        ),
+    },
+)
+
+_RUNNING = table(
+    _WHERE,
+    {
+        "product-differs": (
+            "A server is another product than the one wanted.",
+            "Redis where Valkey is wanted, or the other way round.",
+            "Changing the engine of a cluster with data is a migration; ask for the one that runs.",
+        ),
+        "version-differs": (
+            "A server runs a version outside the wanted range.",
+            "It was upgraded by other means, or not restarted after an upgrade.",
+            "Upgrade it, or widen the range.",
+        ),
+        "versions-mixed": (
+            "The servers run different versions (a warning).",
+            "An upgrade was broken off.",
+            "Upgrade the older ones.",
+        ),
+        "setting-differs": (
+            "A server runs with another value of a setting than the one wanted.",
+            "It was changed on the running server.",
+            "Run the deploy again: it sets it live.",
+        ),
+        "restart-needed": (
+            "A setting differs that only a restart changes (a warning).",
+            "It was changed in cluster.yml, and the server reads it at the start.",
+            "Fail over if it is a primary; then restart its service.",
+        ),
+        "canary-refused": (
+            "A primary refused to write the canary key.",
+            "No memory, no disk, or too few replicas. Clients are refused too.",
+            "Mend what the server names; then verify again.",
+        ),
+        "canary-not-replicated": (
+            "A replica did not show the canary key in time.",
+            "Its link is slow or down.",
+            "Look at the replica's link and load.",
+        ),
+        "canary-left": (
+            "The canary key could not be removed (a warning).",
+            "The node went away in that moment. The key has a time to live.",
+            "Nothing: it goes by itself.",
+        ),
+    },
+)
+
+_BOTH = table(
+    "checking cluster.yml, or a finding about a running server",
+    {
+        "version-insecure": (
+            "The version has a known security flaw (a warning).",
+            "It is older than the release that fixed it. A distribution's package may carry the fix under its own suffix.",
+            "Ask for the release in the message or a newer one.",
+        ),
+        "setting-unknown": (
+            "A directive that this engine does not have, or that a running server does not tell.",
+            "A typing error, or a directive of another version. A server would not start with it.",
+            "Take the nearest name that the message offers.",
+        ),
+    },
+)
+
+FINDING_ENTRIES = _HELD | _MEMBERS | _SLOTS | _COPIES | _RUNNING | _BOTH

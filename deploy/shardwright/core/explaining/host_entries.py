@@ -143,6 +143,11 @@ _LOOKING = table(
             "In a container the setting belongs to the machine below.",
             "Run the command from the message on the machine itself.",
         ),
+        "clock-skew": (
+            "The hosts' clocks are more than a second apart (a warning).",
+            "No time synchronisation. The cluster itself does not need it; expiry of keys after a failover and logs do.",
+            "Let chrony or systemd-timesyncd set the clocks.",
+        ),
         "bus-not-probed": (
             "The bus ports could not be tried from a host (a warning).",
             "It has no bash, python3 or nc, or did not answer in time.",

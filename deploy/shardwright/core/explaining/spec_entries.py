@@ -327,6 +327,16 @@ _SECURITY = table(
             "The spec says open: true.",
             "See that a firewall lets only your clients in, bus ports too.",
         ),
+        "ssh-key-missing": (
+            "The file of the ssh key is not there (a warning).",
+            "The path is wrong, or CI did not write the key.",
+            "Check ssh.key; relative paths start at cluster.yml's directory.",
+        ),
+        "ssh-known-hosts-missing": (
+            "The file of known host keys is not there (a warning).",
+            "The path is wrong, or no host was connected to yet.",
+            "Check ssh.known_hosts, or make the file from keys that you trust.",
+        ),
         "ssh-host-key-not-checked": (
             "Hosts' ssh keys are not checked (a warning).",
             "Somebody in between could take the password and the hosts.",
