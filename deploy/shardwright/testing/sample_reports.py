@@ -35,11 +35,11 @@ def healthy() -> Report:
         )
         for n in range(3)
     )
-    findings = [Finding("slots-covered", Severity.OK, "cache", "all 16,384 slots have an owner in every node's view")]
+    findings = [Finding("slots-served", Severity.OK, "cache", "all 16,384 slots have an owner in every node's view")]
     for shard in shards:
-        findings.append(Finding("replicas-linked", Severity.OK, shard.name, "1 of 1 replica linked and in sync"))
+        findings.append(Finding("replicas-in-sync", Severity.OK, shard.name, "1 of 1 replica linked and in sync"))
         findings.append(
-            Finding("canary-read", Severity.OK, shard.name, "written, read back from cache replica, removed")
+            Finding("canary-read-back", Severity.OK, shard.name, "written, read back from cache replica, removed")
         )
     return Report("cache", "valkey", tuple(findings), shards)
 
@@ -78,7 +78,7 @@ def broken() -> Report:
     )
     findings = (
         Finding(
-            "slots-unowned",
+            "slots-uncovered",
             Severity.ERROR,
             "cache",
             "1,003 slots have no owner: 6000, 7000-7001, 12000-12999",
@@ -125,5 +125,5 @@ def large(shards: int = 40) -> Report:
         slots |= SlotSet.of(*range(SLOT_COUNT - 1_024 + n, SLOT_COUNT, shards))
         replicas = tuple(member(n + shards * k, "replica", zone=f"zone-{k + 1}", lag=1_500 * n) for k in (1, 2))
         rows.append(ShardRow(f"shard-{n + 1}", slots, member(n, "primary", zone="zone-1"), replicas))
-    finding = Finding("slots-covered", Severity.OK, "cache", "all 16,384 slots have an owner in every node's view")
+    finding = Finding("slots-served", Severity.OK, "cache", "all 16,384 slots have an owner in every node's view")
     return Report("cache", "redis", (finding,), tuple(rows))

@@ -110,5 +110,5 @@ def test_what_the_map_draws_is_also_said_in_words() -> None:
 
 def test_findings_come_with_code_subject_and_hint() -> None:
     texts = [text for _, text in read(report_html(samples.broken(), samples.broken_run())).texts]
-    for wanted in ("slots-unowned", "run shardwright plan".join((" ", "")), "no primary", "link down", "Not proved"):
+    for wanted in ("slots-uncovered", "run shardwright plan".join((" ", "")), "no primary", "link down", "Not proved"):
         assert any(wanted == t or wanted in t for t in texts), wanted

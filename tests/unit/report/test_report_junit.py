@@ -33,9 +33,9 @@ def test_errors_are_failures_with_message_and_hint_and_warnings_are_not() -> Non
         case.get("name"): case.find("failure") for case in one.findall("testcase") if case.find("failure") is not None
     }
     assert len(failed) == 3 == int(one.get("failures", ""))
-    unowned = failed["slots-unowned: cache"]
+    unowned = failed["slots-uncovered: cache"]
     assert unowned is not None
-    assert unowned.get("type") == "slots-unowned"
+    assert unowned.get("type") == "slots-uncovered"
     assert unowned.text == "1,003 slots have no owner: 6000, 7000-7001, 12000-12999\nhint: run shardwright plan"
     assert "deploy" not in failed
     assert "verify" in failed

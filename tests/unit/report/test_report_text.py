@@ -29,7 +29,7 @@ def test_verdict_of_a_proved_run() -> None:
 def test_verdict_of_a_broken_cluster_names_the_codes_and_the_slots_that_are_left() -> None:
     line = verdict_line(samples.broken(), samples.broken_run())
     assert line == (
-        "not proved: 2 errors (slots-unowned, replica-link-down); "
+        "not proved: 2 errors (slots-uncovered, replica-link-down); "
         "3 shards, 5 nodes, 15,381 of 16,384 slots served (2.9 s)"
     )
 
