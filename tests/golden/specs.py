@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from shardwright.core.blueprint import blueprint
-from shardwright.core.engine_choice import BundleFacts, engine_install
+from shardwright.core.engine_choice import engine_install
 from shardwright.core.placement import place
 from shardwright.model.blueprint import Blueprint
+from shardwright.model.bundle import BundleFacts
 from shardwright.model.secret import Secret
 from shardwright.model.spec import (
     ClusterSpec,
@@ -24,7 +25,7 @@ from shardwright.model.spec import (
 )
 
 NASTY = 'it\'s 100% "safe" #1 $HOME \\n `id` {{ pw }} {% x %} ünïcödé'
-BUNDLE = BundleFacts("/archives/valkey-9.1.2.tar.gz", "5e" * 32, "valkey", "9.1.2", "exit 0")
+BUNDLE = BundleFacts("/archives/valkey-9.1.2.tar.gz", "5e" * 32, "valkey", "9.1.2", "exit 0", "c0" * 32)
 
 
 def local() -> ClusterSpec:

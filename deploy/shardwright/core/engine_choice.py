@@ -1,39 +1,17 @@
 """Which engine is installed from where: `ClusterSpec` to `EngineInstall`.
 
 Knows no files: a bundle's archive is described by the caller, who has it on the control machine.
-Where a bundle goes has its hash in the name, so a new one never overwrites the one that servers run from.
+Where a bundle goes has its content's hash in the name, so a new one never overwrites the one that servers run from.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shardwright.engines import Engine, engine_of
 from shardwright.model.blueprint import BundleSource, EngineInstall, PackageSource
+from shardwright.model.bundle import BundleFacts
 from shardwright.model.spec import ClusterSpec, Product, ServiceManager
 
-
-@dataclass(frozen=True, slots=True)
-class BundleFacts:
-    """What is known of a bundle's archive on the control machine.
-
-    Attributes:
-        archive: its path there.
-        sha256: of the archive, hex.
-        name: what it holds, such as ``valkey``.
-        version: of the server, such as ``9.1.2``.
-        install_script: shell text that unpacks it on the host.
-        server: path of the server's binary in the bundle.
-        notify: the server is built with libsystemd.
-    """
-
-    archive: str
-    sha256: str
-    name: str
-    version: str
-    install_script: str
-    server: str = "bin/valkey-server"
-    notify: bool = False
+__all__ = ["BundleFacts", "engine_install"]
 
 
 def engine_install(spec: ClusterSpec, bundle: BundleFacts | None = None) -> EngineInstall:
@@ -51,7 +29,7 @@ def engine_install(spec: ClusterSpec, bundle: BundleFacts | None = None) -> Engi
         return _from_packages(spec, engine)
     if bundle is None:
         raise ValueError("a bundled engine needs its bundle")
-    target = f"{spec.paths.prefix}/{bundle.name}-{bundle.version}-{bundle.sha256[:8]}"
+    target = f"{spec.paths.prefix}/{bundle.name}-{bundle.version}-{(bundle.content or bundle.sha256)[:8]}"
     current = f"{spec.paths.prefix}/{spec.name}/current"
     source = BundleSource(bundle.archive, bundle.sha256, target, current, bundle.install_script)
     server = f"{current}/{bundle.server}"

@@ -114,10 +114,10 @@ def test_two_clusters_on_a_host_share_no_file() -> None:
 
 def test_a_bundle_never_overwrites_another() -> None:
     one = engine_install(local(), BUNDLE).source
-    two = engine_install(local(), replace(BUNDLE, sha256="ab" * 32)).source
+    two = engine_install(local(), replace(BUNDLE, content="ab" * 32)).source
     assert isinstance(one, BundleSource)
     assert isinstance(two, BundleSource)
-    assert one.target.endswith("/valkey-9.1.2-5e5e5e5e")
+    assert one.target.endswith("/valkey-9.1.2-c0c0c0c0")
     assert one.target != two.target
     assert one.current == two.current
 
