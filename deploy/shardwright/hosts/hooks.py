@@ -50,8 +50,8 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         state.active_hosts -= failed
         for host in failed:
             result = run.hosts.get(host.data.get("shardwright_host", ""))
-            if result is not None and result.error is None and run.error is None and not run.recorded:
-                result.error = _unexplained(host)
+            if result is not None and not result.errors and run.error is None and not run.recorded:
+                result.errors = (_unexplained(host),)
         stop(run, ended)
 
     state.init = init  # type: ignore[method-assign]
@@ -105,7 +105,8 @@ class _Connecting(BaseStateCallback):
         error: Exception,
     ) -> None:
         result = self.run.hosts[host.data.shardwright_host]
-        result.error = _connect_error(subject(result.spec), error, result.spec.ssh.known_hosts or "~/.ssh/known_hosts")
+        known_hosts = result.spec.ssh.known_hosts or "~/.ssh/known_hosts"
+        result.errors = (_connect_error(subject(result.spec), error, known_hosts),)
 
 
 def _connect_error(who: str, error: Exception, known_hosts: str) -> ShardwrightError:

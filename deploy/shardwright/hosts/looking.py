@@ -10,7 +10,7 @@ import time
 
 from pyinfra.api.host import Host
 
-from ..errors import ObservationError, merged
+from ..errors import ObservationError
 from ..model.spec import ServiceManager
 from . import preflight, questions, shell
 from .changes import HostChanges, changes
@@ -65,16 +65,12 @@ def admit(result: HostResult) -> None:
 
 
 def judge(run: Run, result: HostResult) -> None:
-    """Refuse what must be refused, note what is worth a warning.
-
-    Raises:
-        ShardwrightError: all refusals of this host in one.
-    """
+    """Refuse what must be refused, note what is worth a warning."""
     assert result.blueprint is not None
     assert result.state is not None
-    refusals = preflight.refusals(run.environment.spec, result.spec, result.blueprint, result.state)
-    if refusals:
-        raise merged(refusals, subject="things are wrong on a host;")
+    result.errors = preflight.refusals(run.environment.spec, result.spec, result.blueprint, result.state)
+    if result.errors:
+        return
     for code, text in preflight.cautions(run.environment.spec, result.blueprint, result.state):
         result.warn(code, text)
     note(result, wanted(result))

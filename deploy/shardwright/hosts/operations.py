@@ -53,9 +53,11 @@ def look(*, lock: bool, judge: bool = True) -> Commands:
         else:
             looking.admit(result)
     except ShardwrightError as error:
-        yield _failed(result, error)
-        return
-    host.noop("it was looked at")
+        result.errors = (error,)
+    if result.errors:
+        yield FunctionCommand(fail, (), {})
+    else:
+        host.noop("it was looked at")
 
 
 @operation()
@@ -129,7 +131,7 @@ def _of(state: State, host: Host) -> tuple[Run, HostResult]:
 
 
 def _failed(result: HostResult, error: ShardwrightError) -> FunctionCommand:
-    result.error = error
+    result.errors = (error,)
     return FunctionCommand(fail, (), {})
 
 
@@ -148,7 +150,7 @@ def _carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
     try:
         _batch(host, run, result, found)
     except ShardwrightError as error:
-        result.error = error
+        result.errors = (error,)
         return False
     return True
 

@@ -151,18 +151,22 @@ def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskS
 def _ports(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
     for instance in blueprint.instances:
         ours = server_process(instance, state, blueprint.manager)
+        taken: dict[int | None, list[int]] = {}
         for port in (instance.endpoint.port, instance.endpoint.bus_port):
-            strangers = [pid for pid in state.holders(port) if pid != ours or pid is None]
-            if strangers and not (is_running(instance, state, blueprint.manager) and ours in state.holders(port)):
-                yield _port_taken(who, instance, port, strangers[0], state)
+            holders = state.holders(port)
+            if holders and ours not in holders:
+                taken.setdefault(holders[0], []).append(port)
+        for pid, ports in taken.items():
+            yield _port_taken(who, instance, ports, pid, state)
 
 
-def _port_taken(who: str, instance: Instance, port: int, pid: int | None, state: HostState) -> ShardwrightError:
+def _port_taken(who: str, instance: Instance, ports: list[int], pid: int | None, state: HostState) -> ShardwrightError:
     process = state.process(pid)
     program = f"pid {pid}, {process.program}" if process else f"pid {pid}" if pid else "a process that we can't see"
+    named = f"port {ports[0]} is" if len(ports) == 1 else f"ports {' and '.join(map(str, ports))} are"
     return PlanError(
         "port-taken",
-        f"{who}: port {port}, wanted by {instance.name}, is held by {program}; nothing was changed",
+        f"{who}: {named} wanted by {instance.name} and held by {program}; nothing was changed",
         hint="stop that program, or give other ports in cluster.yml",
     )
 

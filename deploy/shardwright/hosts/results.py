@@ -38,7 +38,7 @@ class HostResult:
     restart_needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     deferred: tuple[str, ...] = ()
     changes_wanted: int = 0
-    error: ShardwrightError | None = None
+    errors: tuple[ShardwrightError, ...] = ()
     clock_offset: float = 0.0
     execs: int = 0
 
@@ -88,7 +88,7 @@ class Run:
     @property
     def errors(self) -> tuple[ShardwrightError, ...]:
         """The errors of all hosts, in the order of the spec."""
-        return tuple(r.error for r in self.hosts.values() if r.error is not None)
+        return tuple(e for r in self.hosts.values() for e in r.errors)
 
     @property
     def host_changes(self) -> tuple[tuple[str, str], ...]:
