@@ -11,20 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .model.endpoint import Endpoint
-from .model.observation import Silence
-from .model.secret import Secret
+from .model.wire import Answer, Command, Reply, ReplyError
 
-
-@dataclass(frozen=True, slots=True)
-class ReplyError:
-    """An error that the server answered, such as ``ERR Unknown node``."""
-
-    message: str
-
-
-Command = tuple[str | bytes | int | Secret, ...]
-Reply = bytes | int | list["Reply"] | ReplyError | None
-Answer = Sequence[Reply] | Silence
+__all__ = ["Answer", "BusProber", "Clock", "Command", "Reply", "ReplyError", "Transport", "Unreachable"]
 
 
 class Transport(Protocol):

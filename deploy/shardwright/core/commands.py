@@ -6,7 +6,7 @@ Knows nothing of replies. `FinishSlot` has no fixed commands, since it goes on u
 from __future__ import annotations
 
 from ..model.plan import AddSlots, CloseSlot, Configure, FinishSlot, Forget, Meet, Replicate, Reset, SetEpoch, Step
-from ..ports import Command
+from ..model.wire import Command
 
 
 def commands(step: Step) -> tuple[Command, ...]:

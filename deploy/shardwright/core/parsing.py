@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import Health, NodeView, PeerView, Role
 from ..model.slots import SlotRange, SlotSet
-from ..ports import Command, Reply, ReplyError
+from ..model.wire import Command, Reply, ReplyError
 
 INFO_SECTIONS = ("server", "replication", "persistence", "keyspace", "memory")
 
