@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from shardwright.errors import Problem
 
 from .spec_names import nearest
-from .spec_scalars import is_secret, key_shown, shown
+from .spec_scalars import is_secret, key_shown, printable, shown
 from .spec_schema import (
     EngineSection,
     HostSection,
@@ -93,7 +93,7 @@ class Draft:
 
     def _problem(self, code: str, path: Path, found: str, wanted: str, hint: str, key: bool) -> Problem:
         line = self.document.key_line(path) if key else self.document.line(path)
-        return Problem(code, path_text(path), found, wanted, hint, line)
+        return Problem(code, path_text(path), printable(found), wanted, printable(hint), line)
 
 
 def draft(document: Document, directory: FilePath) -> Draft:

@@ -46,8 +46,12 @@ def shown(path: tuple[str | int, ...], text: str, kind: str) -> str:
     """`text` for a message, cut to 60 characters and printable; of a secret only its kind and length."""
     if is_secret(path):
         return f"{kind} of {len(text)} characters, not shown"
-    cut = text if len(text) <= 60 else f"{text[:57]}..."
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+    return printable(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def printable(text: str) -> str:
+    """The text with what can't be shown, or would steer a terminal, as code points."""
+    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 
 def key_shown(above: tuple[str | int, ...], key: str) -> str:
