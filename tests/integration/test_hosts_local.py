@@ -1,0 +1,272 @@
+"""Deploys to this machine as a user runs them: pyinfra and servers on loopback, killed, twice at once, removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.integration.hosts_kit import CANARY, Environment, client, watched_arguments
+
+pytestmark = pytest.mark.engine
+
+SPEC = """\
+name: {name}
+engine: bundled
+shards: 3
+replicas: 1
+spread: none
+hosts:
+  - {{name: here, address: 127.0.0.1, connect: "@local", ports: [{ports}]}}
+ssh: {{sudo: false}}
+service_manager: direct
+user: ""
+bus_offset: 10
+paths: {{base: ./base}}
+security: {{password: {{env: SHARDWRIGHT_PASSWORD}}}}
+{more}
+"""
+FIRST_PORT = 23000
+
+
+class Local(Environment):
+    """Six servers of one cluster in a directory of their own."""
+
+    def __init__(self, directory: Path, first: int) -> None:
+        self.name = f"test-{first}"
+        self.ports = list(range(first, first + 6))
+        self.base = directory / "base"
+        super().__init__(directory, self.spec())
+
+    def spec(self, more: str = "") -> str:
+        return SPEC.format(name=self.name, ports=", ".join(map(str, self.ports)), more=more)
+
+    def pids(self) -> list[str]:
+        return [(self.base / f"run/{self.name}/{port}/server.pid").read_text().strip() for port in self.ports]
+
+    def config(self, port: int) -> str:
+        return (self.base / f"config/{self.name}/{port}.conf").read_text()
+
+    def servers(self) -> list[int]:
+        """Processes that work in our directory."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and Path(os.readlink(entry / "cwd")).is_relative_to(self.base):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def end(self) -> None:
+        """End what is left."""
+        for pid in self.servers():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.servers())
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Local]:
+    """Tests that run at the same time have ports of their own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    made = Local(tmp_path, FIRST_PORT + 20 * (worker % 5))
+    yield made
+    made.end()
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not within the limit"
+        time.sleep(0.05)
+
+
+def test_deploy_prove_repeat_and_remove(local: Local) -> None:
+    first = local.run()
+    assert first.proved, first
+    for port in local.ports:
+        assert client("127.0.0.1", port).execute_command("CLUSTER", "INFO")["cluster_state"] == "ok"
+    before = local.pids()
+
+    second = local.run()
+    assert second.proved, second
+    assert second.changed_nothing, second
+    assert local.pids() == before
+
+    kept = local.run("remove")
+    assert kept.code == 0, kept
+    assert f"confirm_data={local.name}" in kept.err
+    left = [p for p in local.base.rglob("*") if p.is_file()]
+    assert left
+    assert all(p.is_relative_to(local.base / "data") for p in left), left
+
+    wrong = local.run("remove", "--data", "confirm_data=other")
+    assert wrong.code == 4
+    assert "confirmation-differs" in wrong.err
+    assert [p for p in local.base.rglob("*") if p.is_file()] == left
+
+    gone = local.run("remove", "--data", f"confirm_data={local.name}")
+    assert gone.code == 0, gone
+    assert list(local.base.rglob("*")) == []
+
+
+def test_data_of_a_removed_cluster_is_taken_up_again(local: Local) -> None:
+    assert local.run().proved
+    assert sum(sets(client("127.0.0.1", port), "kept", "yes") for port in local.ports) == 1
+    assert local.run("remove").code == 0
+    assert local.run().proved
+    assert "yes" in [reads(client("127.0.0.1", p), "kept") for p in local.ports]
+
+
+def sets(server: redis.Redis, key: str, value: str) -> bool:
+    """Whether this server has the key's slot, and took the value."""
+    try:
+        return bool(server.set(key, value))
+    except redis.ResponseError:
+        return False
+
+
+def reads(server: redis.Redis, key: str) -> object:
+    """The value, from the server that has the key's slot; else nothing."""
+    try:
+        return server.get(key)
+    except redis.ResponseError:
+        return None
+
+
+@pytest.mark.parametrize("moment", ["Install engine", "Create user", "Write files", "Start services", "Form and"])
+def test_killed_at_any_stage_and_run_again(local: Local, moment: str) -> None:
+    process = local.start()
+    assert process.stderr is not None
+    for line in process.stderr:
+        if moment in line:
+            break
+    process.kill()
+    process.wait(10)
+    again = local.run()
+    assert again.proved, again
+    third = local.run()
+    assert third.changed_nothing, third
+    assert list(local.base.rglob(".shardwright.*")) == []
+
+
+def test_a_second_deploy_at_the_same_time_is_refused(local: Local) -> None:
+    first = local.start()
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "Install engine" in line:
+            break
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = local.run()
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert second.code == 4, second
+    assert "[locked]" in second.err
+    assert f"pid {first.pid}" in second.err
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+
+
+def test_the_lock_of_a_killed_deploy_is_free_at_once(local: Local) -> None:
+    first = local.start()
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "Install engine" in line:
+            break
+    first.kill()
+    first.wait(10)
+    assert local.run().proved
+
+
+def test_a_port_in_use_names_who_has_it(local: Local) -> None:
+    with socket.create_server(("127.0.0.1", local.ports[1])):
+        result = local.run()
+    assert result.code == 4, result
+    assert "[port-taken]" in result.err
+    assert f"port {local.ports[1]} is wanted by here:{local.ports[1]} and held by pid {os.getpid()}, " in result.err
+    assert not local.base.exists()
+    assert "Traceback" not in result.err
+
+
+def test_mistakes_in_the_spec_end_the_run_before_anything(local: Local) -> None:
+    local.write(local.spec().replace("shards: 3", "shards: 2"))
+    result = local.run()
+    assert result.code == 2
+    assert "cluster.yml:3" in result.err
+    assert "Traceback" not in result.err
+    assert "Connecting" not in result.err
+
+
+def test_the_password_is_nowhere_but_in_its_files(local: Local) -> None:
+    with watched_arguments("can4ry-") as seen:
+        result = local.run("cluster", "-vvv", "--diff")
+    assert result.proved, result
+    assert seen == []
+    for text in (result.out, result.err, *(p.read_text() for p in (local.directory / "reports").iterdir())):
+        assert CANARY not in text
+        assert "can4ry-" not in text
+    holders = [p for p in local.directory.rglob("*") if p.is_file() and b"can4ry-" in p.read_bytes()]
+    assert sorted(holders) == sorted(local.base / f"config/{local.name}/{port}.conf" for port in local.ports)
+    assert {p.stat().st_mode & 0o777 for p in holders} == {0o600}
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis("127.0.0.1", local.ports[0]).ping()
+
+
+def test_a_new_setting_restarts_nothing(local: Local) -> None:
+    assert local.run().proved
+    before = local.pids()
+    local.write(local.spec("settings: {io-threads: 2}"))
+    result = local.run()
+    assert result.code == 0, result
+    assert local.pids() == before
+    assert re.search(r"^io-threads 2$", local.config(local.ports[0]), re.MULTILINE)
+    assert "restart-needed" in result.out
+    again = local.run()
+    assert "restart-needed" in again.out
+
+
+def test_persistence_switched_on_loses_nothing(local: Local) -> None:
+    local.write(local.spec("persistence: {aof: false}"))
+    assert local.run().proved
+    stored = [sum(sets(client("127.0.0.1", port), f"key-{n}", str(n)) for port in local.ports) for n in range(300)]
+    assert stored == [1] * 300
+    for port in local.ports:
+        client("127.0.0.1", port).execute_command("SAVE")
+    local.write(local.spec("persistence: {aof: true}"))
+    result = local.run()
+    assert result.proved, result
+    for port in local.ports:
+        assert client("127.0.0.1", port).config_get("appendonly") == {"appendonly": "yes"}
+        assert re.search(r"^appendonly yes$", local.config(port), re.MULTILINE)
+    for pid in local.pids():
+        os.kill(int(pid), signal.SIGKILL)
+    again = local.run()
+    assert again.proved, again
+    found = [[reads(client("127.0.0.1", port), f"key-{n}") for port in local.ports] for n in range(300)]
+    assert [str(n) in values for n, values in enumerate(found)] == [True] * 300
+
+
+def test_the_record_of_a_failed_run_names_the_error(local: Local) -> None:
+    with socket.create_server(("127.0.0.1", local.ports[0])):
+        assert local.run().code == 4
+    record = json.loads((local.directory / "reports" / "ledger.jsonl").read_text().splitlines()[-1])["run"]
+    assert (record["verdict"], record["error_code"], record["exit_code"]) == ("refused", "port-taken", 4)
+
+
+def test_servers_that_died_are_started_again(local: Local) -> None:
+    assert local.run().proved
+    os.kill(int(local.pids()[1]), signal.SIGKILL)
+    wait_for(lambda: subprocess.run(["kill", "-0", local.pids()[1]], check=False).returncode != 0)
+    result = local.run()
+    assert result.proved, result
+    assert f"start here:{local.ports[1]}" in result.err
+    assert f"start here:{local.ports[0]}" not in result.err
