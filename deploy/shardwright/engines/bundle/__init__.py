@@ -11,11 +11,11 @@ from pathlib import Path
 
 from shardwright.engines.version import Version, VersionRange
 from shardwright.errors import Problem, SpecError
+from shardwright.model.bundle import BundleFacts
 from shardwright.model.spec import EngineChoice
 
 from .archive import sha256_of, verify_bundle, write_bundle
 from .build import build_bundle
-from .facts import BundleFacts
 from .install import install_script
 from .manifest import Manifest
 from .wheel import default_bundle

@@ -52,8 +52,8 @@ def read_elf(data: bytes) -> Elf:
         dynamic = _dynamic(data, segments)
         names = [_string(data, segments, dynamic, offset) for tag, offset in dynamic if tag == _DT_NEEDED]
         sonames = [_string(data, segments, dynamic, offset) for tag, offset in dynamic if tag == _DT_SONAME]
-    except struct.error as error:
-        raise ValueError(f"ELF file cut short: {error}") from None
+    except (struct.error, OverflowError, KeyError) as error:
+        raise ValueError(f"ELF file cut short or damaged: {error}") from None
     if machine not in _MACHINES:
         raise ValueError(f"machine {machine} is neither x86_64 nor aarch64")
     soname = sonames[0] if sonames else None

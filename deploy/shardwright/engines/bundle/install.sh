@@ -32,7 +32,7 @@ whole() { # <directory>: every installed file has the hash that it was installed
 }
 
 sweep() { # what runs that no longer live have left
-  for left in "$target".part.* "$target".damaged.* "$current".new.*; do
+  for left in "$(dirname "$target")"/*.part.* "$(dirname "$target")"/*.damaged.* "$current".new.*; do
     [ -e "$left" ] || [ -L "$left" ] || continue
     kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
   done

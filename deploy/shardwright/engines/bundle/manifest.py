@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from shardwright.errors import Problem, SpecError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_PATH = r"[A-Za-z0-9][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9][A-Za-z0-9_.+-]*)*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,22 @@ class Manifest:
         """Name of the directory that it is installed in: name, version, and the start of its content's hash."""
         return f"{self.name}-{self.version}-{self.content[:8]}"
 
+    def _check_words(self) -> None:
+        """Refuses words that are not plain: they become names of directories, and lines of a shell script."""
+        words = [("name", self.name, r"[a-z][a-z0-9-]{0,40}"), ("version", self.version, r"[0-9][0-9a-z.~-]{0,30}")]
+        words += [("arch", self.arch, r"[a-z0-9_]{1,20}"), ("min_glibc", self.min_glibc, r"any|\d+\.\d+")]
+        words += [("product", self.product, r"redis|valkey"), ("loader", self.loader, rf"({_PATH})?")]
+        words += [("server", self.server, _PATH), *(("interpreter", i.path, _PATH) for i in self.interpreters)]
+        for file in self.files:
+            words += [
+                ("path", file.path, _PATH),
+                ("mode", file.mode, "0644|0755"),
+                ("sha256", file.sha256, r"[0-9a-f]{64}"),
+            ]
+        for name, value, form in words:
+            if not re.fullmatch(form, value, re.ASCII):
+                raise ValueError(f"{name} {value[:60]!a}")
+
     @classmethod
     def from_json(cls, text: str, *, source: str) -> Manifest:
         """Reads what `to_json` wrote.
@@ -121,7 +139,8 @@ class Manifest:
             if raw["format"] != FORMAT:
                 raise ValueError(f"format {raw['format']}, wanted {FORMAT}")
             made = cls(**_typed(raw))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            made._check_words()
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             problem = Problem("bundle-manifest", "engine.bundle", f"a manifest that can't be read: {error}", "a bundle")
             raise SpecError([problem], file=source) from None
         return made
