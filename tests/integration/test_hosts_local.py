@@ -93,7 +93,7 @@ def test_deploy_prove_repeat_and_remove(local: Local) -> None:
     first = local.run()
     assert first.proved, first
     for port in local.ports:
-        assert client("127.0.0.1", port).execute_command("CLUSTER", "INFO")["cluster_state"] == "ok"
+        assert client("127.0.0.1", port).execute_command("CLUSTER INFO")["cluster_state"] == "ok"
     before = local.pids()
 
     second = local.run()

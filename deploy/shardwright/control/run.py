@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.verification import verify
+from ..model.plan import Phase, Until
 from ..model.progress import Moment, ProgressEvent
 from ..model.report import Finding, Report
 from ..model.state import ClusterState
@@ -16,6 +17,10 @@ from ..model.topology import Topology
 from .canary import canaries
 from .converging import Means, Outcome, converge
 from .observing import look
+from .waiting import Waiter, not_whole
+
+CALM_LIMIT = 30.0
+"""Seconds that a cluster without anything left to do has to become whole, before it is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,18 @@ def form_and_verify(
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
     outcome = converge(topology, means, fitting=fitting)
-    return Proof(prove(topology, outcome.state, means, canary=canary, further=further), outcome)
+    state = _calmed(topology, outcome.state, means)
+    return Proof(prove(topology, state, means, canary=canary, further=further), outcome)
+
+
+def _calmed(topology: Topology, state: ClusterState, means: Means) -> ClusterState:
+    """The cluster once it is whole, or as it is when the limit ends: servers that were only started need no step, and
+    yet take seconds to find each other again."""
+    if not not_whole(topology, state):
+        return state
+    waiter = Waiter(topology, means.transport, means.clock, means.progress)
+    waited = waiter.wait(Phase("come together", (), Until.WHOLE, CALM_LIMIT), state, lambda: False)
+    return waited.state or look(topology, means.transport)
 
 
 def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
