@@ -109,6 +109,25 @@ class FinishSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrateSlots:
+    """Move slots with their keys from `node` to `target`, while both serve.
+
+    `atomic`: by the servers' own slot migration (both ends have it); else key by key.
+    """
+
+    node: Endpoint
+    node_id: NodeId
+    target: Endpoint
+    target_id: NodeId
+    target_address: str
+    slots: SlotSet
+    atomic: bool
+
+    def __str__(self) -> str:
+        return f"move {len(self.slots):,} slots ({self.slots}) from {self.node} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Empty a node and make it forget its cluster. `keys` is the number of keys that are lost by it."""
 
@@ -119,7 +138,7 @@ class Reset:
         return f"reset {self.node}" + (f", deleting {self.keys:,} keys" if self.keys else "")
 
 
-Step = Configure | SetEpoch | AddSlots | Meet | Replicate | Forget | CloseSlot | FinishSlot | Reset
+Step = Configure | SetEpoch | AddSlots | Meet | Replicate | Forget | CloseSlot | FinishSlot | MigrateSlots | Reset
 
 
 class Until(StrEnum):
@@ -127,7 +146,7 @@ class Until(StrEnum):
 
     `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other. `WHOLE`: every node is in its place, all views agree,
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
-    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+    `MOVED`: the targets own what was moved, by every view. `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
     """
 
     PREPARED = "prepared"
@@ -135,6 +154,7 @@ class Until(StrEnum):
     WHOLE = "whole"
     CONFIGURED = "configured"
     CLOSED = "closed"
+    MOVED = "moved"
     FORGOTTEN = "forgotten"
     EMPTY = "empty"
 
