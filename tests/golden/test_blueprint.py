@@ -2,7 +2,7 @@
 
 The files under `blueprint/` may change whenever a template changes on purpose: look at the difference, and then
 
-    UPDATE_GOLDEN=1 python -m pytest tests/golden/test_blueprint.py
+    SHARDWRIGHT_UPDATE_GOLDEN=1 python -m pytest tests/golden/test_blueprint.py
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_every_file_is_as_it_was(name: str) -> None:
     found = blueprint_of(SPECS[name]())
     texts = {"SUMMARY": summary(found)} | {f.path.lstrip("/"): f.content for f in found.files}
     root = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("SHARDWRIGHT_UPDATE_GOLDEN"):
         shutil.rmtree(root, ignore_errors=True)
         for path, text in texts.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -57,4 +57,4 @@ def test_every_file_is_as_it_was(name: str) -> None:
     kept = {str(p.relative_to(root)): p.read_text("utf-8") for p in root.rglob("*") if p.is_file()}
     assert kept.keys() == texts.keys()
     for path, text in texts.items():
-        assert text == kept[path], f"{path} is not what it was; if that is meant: UPDATE_GOLDEN=1"
+        assert text == kept[path], f"{path} is not what it was; if that is meant: SHARDWRIGHT_UPDATE_GOLDEN=1"
