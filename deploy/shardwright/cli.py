@@ -174,7 +174,7 @@ def bundle() -> None:
 @click.option("--version", help="Version range; default: what the suite has.")
 @click.option("--arch", help="amd64 or arm64; default: this machine's.")
 @click.option("--mirror", help="Where to fetch from; default: this machine's own apt sources.")
-@click.option("--prefix", default="/opt/shardwright", show_default=True, help="Where hosts will have it.")
+@click.option("--allow-expired", is_flag=True, help="Take a signed Release file that has expired; noted in the manifest.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True)
 @_ends_well
 def bundle_build(**options: Any) -> None:
