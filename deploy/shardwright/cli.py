@@ -174,13 +174,24 @@ def bundle() -> None:
 @click.option("--version", help="Version range; default: what the suite has.")
 @click.option("--arch", help="amd64 or arm64; default: this machine's.")
 @click.option("--mirror", help="Where to fetch from; default: this machine's own apt sources.")
-@click.option("--allow-expired", is_flag=True, help="Take a signed Release file that has expired; noted in the manifest.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True)
+@click.option(
+    "--allow-expired", is_flag=True, help="Take a signed Release file that has expired; noted in the manifest."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("bundles"),
+    show_default=True,
+    help="A directory, or the archive's name.",
+)
 @_ends_well
 def bundle_build(**options: Any) -> None:
     """Make a relocatable engine with TLS and jemalloc of Debian's signed packages."""
     from .engines.bundle.build import build_bundle
 
+    output: Path = options["output"]
+    if not output.suffix:
+        output.mkdir(parents=True, exist_ok=True)
     path = build_bundle(**{name: value for name, value in options.items() if value is not None})
     click.echo(f"built {path}")
 
