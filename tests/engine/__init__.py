@@ -1,0 +1,1 @@
+"""Forming and proving on real servers on loopback."""

@@ -1,0 +1,243 @@
+"""What the tests on real servers share: starting them, driving our code, and looking at the result by other means.
+
+The result is read with redis-py's own client and parser, never with the code under test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from tests.engine.ports import block
+
+from shardwright.adapters.resp import RespTransport
+from shardwright.control.converging import Means, Outcome, converge
+from shardwright.control.run import form_and_verify, verify_only
+from shardwright.model.endpoint import Endpoint
+from shardwright.model.report import Finding, Report
+from shardwright.model.secret import Secret
+from shardwright.model.topology import Node, Shard, Topology
+from shardwright.ports import Transport
+from shardwright.testing.servers import Server, Servers, bundled_binary
+
+SLOTS = 16_384
+FAST = {"repl-diskless-sync-delay": "0"}
+"""Settings of a test's server that only make it quicker."""
+
+
+def binaries() -> list[Path]:
+    """The bundled engine; the servers of this machine; those that SHARDWRIGHT_TEST_SERVERS names, colon-separated."""
+    found = [shutil.which(name) for name in ("redis-server", "valkey-server")]
+    named = [p for p in os.environ.get("SHARDWRIGHT_TEST_SERVERS", "").split(":") if p]
+    return [bundled_binary(), *(Path(p) for p in (*found, *named) if p)]
+
+
+class HastyClock:
+    """Real time, told to be faster than it is: bounded waits end sooner. `pace` 1 is real."""
+
+    def __init__(self, pace: float) -> None:
+        self._pace = pace
+
+    def now(self) -> float:
+        return time.monotonic() * self._pace
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / self._pace)
+
+
+def client(port: int, password: str | None = None, host: str = "127.0.0.1") -> redis.Redis:
+    """redis-py's client of one node, which neither retries nor follows redirects."""
+    return redis.Redis(
+        host=host,
+        port=port,
+        password=password,
+        decode_responses=True,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=10,
+    )
+
+
+@dataclass
+class Lab:
+    """Servers, the topology that they should become, and a transport."""
+
+    servers: list[Server]
+    topology: Topology
+    password: str | None = None
+
+    def __post_init__(self) -> None:
+        self.transport = RespTransport(Secret(self.password) if self.password else None)
+
+    def __getitem__(self, index: int) -> redis.Redis:
+        server = self.servers[index]
+        return client(server.port, server.password, server.endpoint.host)
+
+    @property
+    def ports(self) -> list[int]:
+        return [server.port for server in self.servers]
+
+    def means(self, *, allowed: Collection[str] = (), pace: float = 1.0, transport: Transport | None = None) -> Means:
+        secret = Secret(self.password) if self.password else None
+        return Means(transport or self.transport, HastyClock(pace), password=secret, allowed=allowed)
+
+    def converge(self, **how: Any) -> Outcome:
+        return converge(self.topology, self.means(**how))
+
+    def deploy(self, **how: Any) -> Report:
+        """Form and verify."""
+        return form_and_verify(self.topology, self.means(**how)).report
+
+    def verify(self, *, canary: bool = True, pace: float = 1.0) -> Report:
+        return verify_only(self.topology, self.means(pace=pace), canary=canary).report
+
+    def primary_ports(self) -> dict[int, set[int]]:
+        """The slots of each primary, by port, as the first server lists them."""
+        rows = nodes_of(self[0])
+        return {row["port"]: row["slots"] for row in rows.values() if row["role"] == "master"}
+
+
+@contextmanager
+def lab(
+    directory: Path,
+    count: int = 6,
+    *,
+    replicas: int = 1,
+    binary: Path | None = None,
+    password: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    spare: int = 0,
+    topology: Callable[[Sequence[Server]], Topology] | None = None,
+) -> Iterator[Lab]:
+    """`count` servers of the topology, and `spare` more that stand outside of it."""
+    with block(max(10, count + spare)) as ports:
+        chosen = list(ports)[: count + spare]
+        with Servers(directory, chosen, binary=binary, password=password, settings={**FAST, **(settings or {})}) as them:
+            wanted = topology(them.servers[:count]) if topology else topology_of(them.servers[:count], replicas)
+            made = Lab(them.servers, wanted, password)
+            try:
+                yield made
+            finally:
+                made.transport.close()
+
+
+def topology_of(servers: Sequence[Server], replicas: int = 1) -> Topology:
+    """Preferred primaries first, then their replicas; a host for each server, three zones."""
+    product = "redis" if "redis" in servers[0].binary.parts[-1] or "/redis" in str(servers[0].binary) else "valkey"
+    return laid_out([server.endpoint for server in servers], replicas, product=product)
+
+
+def laid_out(endpoints: Sequence[Endpoint], replicas: int, *, product: str = "valkey") -> Topology:
+    """The topology of `topology_of`, of endpoints."""
+    count = len(endpoints) // (1 + replicas)
+    nodes = [Node(e, f"h{n}", zone="abc"[(n % count + n // count) % 3]) for n, e in enumerate(endpoints)]
+    shards = []
+    for n in range(count):
+        quota = SLOTS // count + (1 if n < SLOTS % count else 0)
+        shards.append(Shard(f"shard-{n + 1}", tuple(nodes[n::count]), quota))
+    return Topology("test", tuple(shards), product=product)
+
+
+def nodes_of(one: redis.Redis) -> dict[str, dict[str, Any]]:
+    """CLUSTER NODES by id, parsed by redis-py: port, role, primary's id, slots, flags, link."""
+    found = {}
+    for address, row in one.execute_command("CLUSTER NODES").items():
+        slots: set[int] = set()
+        for first, *last in row["slots"]:
+            slots |= set(range(int(first), int(last[0] if last else first) + 1))
+        flags = row["flags"].split(",")
+        found[row["node_id"]] = {
+            "address": address,
+            "port": int(address.rpartition(":")[2]),
+            "role": "master" if "master" in flags else "slave",
+            "primary": row["master_id"],
+            "slots": slots,
+            "flags": flags,
+            "connected": row["connected"],
+            "myself": "myself" in flags,
+        }
+    return found
+
+
+def shape(made: Lab) -> dict[int, tuple[str, int | None, frozenset[int]]]:
+    """What the cluster is, with identities masked: role, port of the primary, and slots by port, as node 0 lists them."""
+    rows = nodes_of(made[0])
+    ports = {node_id: row["port"] for node_id, row in rows.items()}
+    return {r["port"]: (r["role"], ports.get(r["primary"]), frozenset(r["slots"])) for r in rows.values()}
+
+
+def assert_proved(made: Lab, *, live: Mapping[str, str] | None = None) -> None:
+    """The servers are the topology: from each of them, asked by redis-py alone."""
+    members = [n for n in made.topology.nodes]
+    views = []
+    for node in members:
+        one = client(node.endpoint.port, made.password, node.endpoint.host)
+        rows = nodes_of(one)
+        assert {r["port"] for r in rows.values()} == {n.endpoint.port for n in members}, node.name
+        assert all(r["connected"] for r in rows.values()), (node.name, rows)
+        assert not [r for r in rows.values() if {"fail", "fail?", "handshake", "noaddr"} & set(r["flags"])], rows
+        views.append({i: (r["role"], r["primary"], frozenset(r["slots"])) for i, r in rows.items()})
+        assert one.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+        replication = one.info("replication")
+        assert replication["role"] == "master" or replication["master_link_status"] == "up"
+        for name, value in {**dict(made.topology.live), **(live or {})}.items():
+            assert one.config_get(name)[name] == value, (node.name, name)
+    assert all(view == views[0] for view in views)
+    owned = [slot for role, _, slots in views[0].values() for slot in slots]
+    assert sorted(owned) == list(range(SLOTS))
+    _assert_shards(made, views[0])
+
+
+def _assert_shards(made: Lab, view: Mapping[str, tuple[str, str, frozenset[int]]]) -> None:
+    ids = {row["port"]: node_id for node_id, row in nodes_of(made[0]).items()}
+    for shard in made.topology.shards:
+        mine = [ids[n.endpoint.port] for n in shard.members]
+        leads = [i for i in mine if view[i][0] == "master"]
+        assert len(leads) == 1, shard.name
+        assert all(view[i][1] == leads[0] for i in mine if i != leads[0]), shard.name
+        assert len(view[leads[0]][2]) == shard.quota
+
+
+def fill(made: Lab, count: int = 300) -> dict[str, str]:
+    """Keys all over the cluster, written by redis-py's cluster client."""
+    pairs = {f"k{n}": f"v{n}" for n in range(count)}
+    host, port = made.servers[0].endpoint.host, made.ports[0]
+    with redis.RedisCluster(host=host, port=port, password=made.password, decode_responses=True) as all_of_it:
+        for key, value in pairs.items():
+            all_of_it.set(key, value)
+    return pairs
+
+
+def assert_kept(made: Lab, pairs: Mapping[str, str]) -> None:
+    """Every key is there with its value, for a client of the cluster."""
+    host, port = made.servers[0].endpoint.host, made.ports[0]
+    with redis.RedisCluster(host=host, port=port, password=made.password, decode_responses=True) as all_of_it:
+        lost = [key for key, value in pairs.items() if all_of_it.get(key) != value]
+    assert not lost
+
+
+def eventually(holds: Callable[[], bool], what: str, limit: float = 20.0) -> None:
+    """Wait until `holds`, at most `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {limit:g} s: {what}"
+        time.sleep(0.05)
+
+
+def found(report: Report, code: str) -> list[Finding]:
+    """The findings of that code."""
+    return [finding for finding in report.findings if finding.code == code]
+
+
+def codes(report: Report, severity: str) -> set[str]:
+    """The codes of that severity."""
+    return {finding.code for finding in report.findings if finding.severity.value == severity}
