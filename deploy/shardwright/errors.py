@@ -120,7 +120,9 @@ def merged(errors: Iterable[ShardwrightError], *, subject: str = "hosts") -> Sha
         return found[0]
     gravest = max(found, key=lambda e: e.exit_code)
     codes = {e.code for e in found}
-    text = "\n".join(f"- {e.message}" + (f"\n    hint: {e.hint}" if e.hint else "") for e in found)
+    tags = [f"[{e.code}] " if len(codes) > 1 else "" for e in found]
+    hints = [f"\n    hint: {e.hint}" if e.hint else "" for e in found]
+    text = "\n".join(f"- {tag}{e.message}{hint}" for tag, e, hint in zip(tags, found, hints, strict=True))
     message = f"{len(found)} {subject} failed:\n{text}"
     if isinstance(gravest, SpecError):
         return SpecError([p for e in found if isinstance(e, SpecError) for p in e.problems], file=gravest.file)

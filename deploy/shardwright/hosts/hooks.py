@@ -65,7 +65,7 @@ def stop(run: Run, ended: Callable[[Run], None]) -> None:
         SystemExit: always.
     """
     if run.error is None and run.errors:
-        run.error = merged(run.errors)
+        run.error = merged(run.errors, subject="checks or changes")
     if not run.ended:
         run.ended = True
         ended(run)

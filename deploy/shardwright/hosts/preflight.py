@@ -149,15 +149,25 @@ def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskS
 
 
 def _ports(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    told = _distribution_services(blueprint, state)
     for instance in blueprint.instances:
         ours = server_process(instance, state, blueprint.manager)
         taken: dict[int | None, list[int]] = {}
         for port in (instance.endpoint.port, instance.endpoint.bus_port):
             holders = state.holders(port)
-            if holders and ours not in holders:
+            if holders and ours not in holders and holders[0] not in told:
                 taken.setdefault(holders[0], []).append(port)
         for pid, ports in taken.items():
             yield _port_taken(who, instance, ports, pid, state)
+
+
+def _distribution_services(blueprint: Blueprint, state: HostState) -> dict[int, str]:
+    """The distribution's own servers that run, by process: an alias is the same one."""
+    found: dict[int, str] = {}
+    for unit in blueprint.engine.masked_units:
+        if state.unit(unit).active == "active":
+            found.setdefault(state.unit(unit).pid, unit)
+    return found
 
 
 def _port_taken(who: str, instance: Instance, ports: list[int], pid: int | None, state: HostState) -> ShardwrightError:
@@ -172,14 +182,12 @@ def _port_taken(who: str, instance: Instance, ports: list[int], pid: int | None,
 
 
 def _services(who: str, spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
-    for unit in blueprint.engine.masked_units:
-        now = state.unit(unit)
-        if now.active == "active":
-            yield PlanError(
-                "distribution-service-running",
-                f"{who}: {unit} runs (pid {now.pid}) and may hold data; it was left alone and nothing was changed",
-                hint=f"when nobody needs it: systemctl disable --now {unit}; then run again",
-            )
+    for pid, unit in _distribution_services(blueprint, state).items():
+        yield PlanError(
+            "distribution-service-running",
+            f"{who}: {unit} runs (pid {pid}) and may hold data; it was left alone and nothing was changed",
+            hint=f"when nobody needs it: systemctl disable --now {unit}; then run again",
+        )
     running = [i.name for i in blueprint.instances if is_running(i, state, blueprint.manager)]
     if running and state.engine and not engine_fits(blueprint, state):
         title = engine_of(spec.engine.product.value).title

@@ -1,0 +1,326 @@
+"""Deploys over ssh to real hosts, as an unprivileged user with sudo: all engines, and the ways in which a host fails us."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.hosts_kit import CANARY, Environment, Result, client, watched_arguments
+from tests.lab import Lab, LabHost
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+SPEC = """\
+name: {name}
+engine: {engine}
+shards: 3
+replicas: {replicas}
+spread: {spread}
+ssh: {{user: deploy, key: {key}, known_hosts: {known_hosts}}}
+hosts:
+{hosts}
+security: {{password: {{env: SHARDWRIGHT_PASSWORD}}}}
+{more}
+"""
+
+
+class Deployed(Environment):
+    """A cluster over lab hosts: one server each."""
+
+    def __init__(self, directory: Path, hosts: list[LabHost], engine: str, more: str = "") -> None:
+        self.hosts = hosts
+        super().__init__(directory, self.spec(engine, more))
+
+    def spec(self, engine: str, more: str = "", known_hosts: Path | None = None) -> str:
+        rows = "\n".join(f"  - {{name: {h.name}, address: {h.address}, zone: {h.zone}}}" for h in self.hosts)
+        return SPEC.format(
+            name="trial",
+            engine=engine,
+            replicas=1 if len(self.hosts) == 6 else 0,
+            spread="zone" if len(self.hosts) == 6 else "none",
+            key=self.hosts[0].ssh_key,
+            known_hosts=known_hosts or self.hosts[0].known_hosts,
+            hosts=rows,
+            more=more,
+        )
+
+    def untouched(self, *but: LabHost) -> bool:
+        """Whether nothing of ours lies on the hosts."""
+        asked = ["sh", "-c", "ls -d /opt/shardwright /etc/shardwright /var/lib/shardwright/* 2>/dev/null; true"]
+        return all(not h.exec(asked).stdout.strip() for h in self.hosts if h not in but)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    reason = Lab.available()
+    if reason:
+        pytest.skip(reason)
+    made = Lab(f"deploys-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+    made.down()
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def three(lab: Lab, tmp_path: Path) -> Deployed:
+    """Three fresh hosts for a cluster of the bundled engine, which needs no repository."""
+    return Deployed(tmp_path, lab.fresh(3), "bundled")
+
+
+def explained(result: Result, code: int, error: str, *words: str) -> None:
+    """The run ended as said, with one error of that code that has these words, and without a traceback."""
+    assert result.code == code, result
+    assert f"[{error}]" in result.err, result
+    for word in words:
+        assert word in result.err.split("ERROR", 1)[1], (word, result)
+    assert "Traceback" not in result.err, result
+    assert CANARY not in result.err + result.out
+
+
+def sudo_calls(host: LabHost) -> int:
+    """How many commands sudo has run for us, by the host's own journal."""
+    said = host.exec(["sh", "-c", "journalctl -q _COMM=sudo -o cat | grep -c 'COMMAND=/usr/bin/sh'; true"]).stdout
+    return int(said.strip() or 0)
+
+
+ENGINES = {
+    "redis": ("redis", "", r"Redis server v=7\.0\."),
+    "valkey": ('{product: valkey, version: "8.0", suite: bookworm-backports}', "", r"Valkey server v=8\.0\."),
+    "bundled": ("bundled", "transport: ssh", r"Valkey server v=9\.1\."),
+}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_each_engine_from_bare_hosts(lab: Lab, tmp_path: Path, name: str) -> None:
+    engine, more, version = ENGINES[name]
+    cluster = Deployed(tmp_path, lab.fresh(6), engine, more)
+    with watched_arguments("can4ry-") as seen:
+        first = cluster.run("cluster", "-vv", "--diff")
+    assert first.proved, first
+    assert seen == []
+    assert "can4ry-" not in first.out + first.err
+    for host in cluster.hosts:
+        assert "cluster_state:ok" in raw_info(host)
+        unit = host.exec(
+            ["systemctl", "show", "-p", "ActiveState,UnitFileState,MainPID", "shardwright-trial@6379"]
+        ).stdout
+        assert "ActiveState=active" in unit
+        assert "UnitFileState=enabled" in unit
+        pid = unit.split("MainPID=")[1].split()[0]
+        assert re.search(version, host.exec([f"/proc/{pid}/exe", "--version"], check=False).stdout), name
+        listeners = host.exec(["ss", "-Hltn", "sport = :6379"]).stdout.split("\n")
+        assert [line.split()[3] for line in listeners if line] == [f"{host.address}:6379"]
+        assert host.exec(["sh", "-c", "journalctl | grep -c can4ry-; true"]).stdout.strip() == "0"
+
+    before = [sudo_calls(host) for host in cluster.hosts]
+    second = cluster.run()
+    assert second.proved, second
+    assert second.changed_nothing, second
+    calls = [sudo_calls(host) - was for host, was in zip(cluster.hosts, before, strict=True)]
+    assert max(calls) <= 5, calls
+
+    cluster.hosts[0].exec(["systemctl", "stop", "shardwright-trial@6379"])
+    repaired = cluster.run()
+    assert repaired.code == 0, repaired
+
+    gone = cluster.run("remove", "--data", "confirm_data=trial")
+    assert gone.code == 0, gone
+    assert cluster.untouched()
+    for host in cluster.hosts:
+        assert (
+            host.exec(["sh", "-c", "find / -xdev -name '*shardwright*' -not -path '/run/*' | wc -l"]).stdout.strip()
+            == "0"
+        )
+        assert "no such user" in host.exec(["id", "shardwright"], check=False).stderr
+
+
+def raw_info(host: LabHost) -> str:
+    info = client(host.address, 6379).execute_command("CLUSTER INFO")
+    return "\n".join(f"{k}:{v}" for k, v in info.items())
+
+
+def test_a_host_that_is_down_stops_the_run_before_any_change(lab: Lab, three: Deployed) -> None:
+    lab.stop("h2")
+    result = three.run()
+    host = three.hosts[1]
+    explained(result, 3, "host-unreachable", f"h2 ({host.address}, zone {host.zone})", "nothing was changed")
+    lab.start("h2")
+    assert three.untouched()
+    assert three.run().proved
+
+
+def test_a_host_with_another_key_is_refused(lab: Lab, three: Deployed) -> None:
+    lab.reset("h2", rekey=True)
+    result = three.run()
+    explained(result, 3, "host-key-changed", "h2 (", "SHA256:")
+    assert len(set(re.findall(r"SHA256:[\w+/]+", result.err))) == 2
+    assert three.untouched()
+    lab.trust()
+    assert three.run().proved
+
+
+def test_a_host_without_a_known_key_is_refused(three: Deployed) -> None:
+    lines = three.hosts[0].known_hosts.read_text().splitlines()
+    fewer = three.directory / "known_hosts"
+    fewer.write_text("\n".join(line for line in lines if three.hosts[2].address not in line) + "\n")
+    three.write(three.spec("bundled", known_hosts=fewer))
+    explained(three.run(), 3, "host-key-unknown", "h3 (", str(fewer))
+    assert three.hosts[2].address not in fewer.read_text()
+    assert three.untouched()
+
+
+def test_a_user_without_sudo_is_told_the_rule(three: Deployed) -> None:
+    three.hosts[2].exec(["sh", "-c", "rm -f /etc/sudoers.d/*; sed -i '/^deploy/d; /^%sudo/d' /etc/sudoers"])
+    explained(three.run(), 3, "sudo-refused", "h3 (", "deploy", "NOPASSWD", "/etc/sudoers.d/")
+    assert three.untouched()
+
+
+def test_a_full_disk_is_named_and_mended(lab: Lab, three: Deployed) -> None:
+    lab.faults.mount_disk(three.hosts[1], "/var/lib/shardwright", 256)
+    lab.faults.fill_disk(three.hosts[1], "/var/lib/shardwright", 240)
+    result = three.run()
+    explained(result, 3, "disk-full", "h2 (", "/var/lib/shardwright", "MiB", "df -h")
+    assert three.untouched(three.hosts[1])
+    lab.faults.free_disk(three.hosts[1], "/var/lib/shardwright")
+    assert three.run().proved
+
+
+def test_a_read_only_disk_is_named(lab: Lab, three: Deployed) -> None:
+    lab.faults.mount_disk(three.hosts[0], "/var/lib/shardwright", 256)
+    lab.faults.read_only(three.hosts[0], "/var/lib/shardwright", True)
+    explained(three.run(), 3, "read-only", "h1 (", "/var/lib/shardwright", "remount,rw")
+    lab.faults.read_only(three.hosts[0], "/var/lib/shardwright", False)
+    assert three.run().proved
+
+
+def test_a_file_that_cannot_be_replaced_stops_all_at_the_barrier(three: Deployed) -> None:
+    """`chattr +i` is not to be had on every file system; a directory in the file's place is."""
+    three.hosts[1].exec(["mkdir", "-p", "/etc/shardwright/trial/6379.conf/x"])
+    result = three.run()
+    explained(result, 5, "path-in-the-way", "h2 (", "/etc/shardwright/trial/6379.conf")
+    running = [h.exec(["pgrep", "-c", "valkey-server"], check=False).stdout.strip() for h in three.hosts]
+    assert running == ["0", "0", "0"]
+    three.hosts[1].exec(["rm", "-r", "/etc/shardwright/trial/6379.conf"])
+    assert three.run().proved
+
+
+def test_a_taken_port_names_pid_and_program(three: Deployed) -> None:
+    script = (
+        "import socket, time; s = socket.create_server(('', 6379)); open('/run/holder', 'w').close(); time.sleep(600)"
+    )
+    three.hosts[0].exec(["systemd-run", "--unit=holder", "python3", "-c", script])
+    wait_for(lambda: three.hosts[0].exec(["test", "-e", "/run/holder"], check=False).returncode == 0)
+    pid = three.hosts[0].exec(["systemctl", "show", "-p", "MainPID", "--value", "holder"]).stdout.strip()
+    explained(three.run(), 4, "port-taken", "h1 (", f"pid {pid}, python3", "port 6379")
+    assert three.untouched()
+
+
+def test_ssh_that_dies_in_the_middle_ends_the_run_in_time(lab: Lab, three: Deployed) -> None:
+    process = three.start()
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if "Create user" in line:
+            lab.faults.block_ssh(three.hosts[1])
+            break
+    rest = threading.Thread(target=lambda: said.extend(process.stderr), daemon=True)  # type: ignore[arg-type]
+    rest.start()
+    assert process.wait(120) in (3, 5), "".join(said)
+    rest.join(5)
+    text = "".join(said)
+    assert "h2 (" in text.split("ERROR", 1)[1]
+    lab.faults.heal(three.hosts[1])
+    assert three.run().proved
+
+
+def test_two_deploys_at_once_over_ssh(three: Deployed) -> None:
+    first = three.start()
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "Install engine" in line:
+            break
+    second = three.run()
+    explained(second, 4, "locked", "h1 (", f"pid {first.pid}", "since")
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert three.run().changed_nothing
+
+
+class TestPackages:
+    """What apt can do to us."""
+
+    @pytest.fixture
+    def redis(self, lab: Lab, tmp_path: Path) -> Deployed:
+        return Deployed(tmp_path, lab.fresh(3), "redis")
+
+    def test_a_held_lock_is_waited_for_and_named(self, lab: Lab, redis: Deployed) -> None:
+        lab.faults.hold_apt_lock(redis.hosts[1])
+        result = redis.run("cluster", "--data", "apt_lock_wait=3")
+        explained(result, 5, "apt-locked", "h2 (", "held by process", "its lock was left alone")
+        assert lab.faults.apt_locked(redis.hosts[1])
+        lab.faults.release_apt_lock(redis.hosts[1])
+        assert redis.run().proved
+
+    def test_killed_while_apt_works_and_run_again(self, redis: Deployed) -> None:
+        process = redis.start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Install engine" in line:
+                break
+        wait_for(lambda: redis.hosts[0].exec(["pgrep", "-x", "apt-get"], check=False).returncode == 0)
+        process.kill()
+        process.wait(10)
+        assert redis.run().proved
+        for host in redis.hosts:
+            assert host.exec(["systemctl", "is-active", "redis-server"], check=False).stdout.strip() == "inactive"
+            left = host.exec(
+                ["sh", "-c", "ls -d /run/shardwright-run.* /usr/sbin/policy-rc.d 2>/dev/null; true"]
+            ).stdout
+            assert left.strip() == ""
+
+    def test_a_version_that_is_not_offered_installs_nothing(self, redis: Deployed) -> None:
+        redis.write(redis.spec('{product: redis, version: "8.0"}'))
+        explained(redis.run(), 5, "engine-not-offered", "apt offers redis-server 5:7.0.15", "8.0", "apt-cache policy")
+        assert all("no packages" in h.exec(["dpkg", "-l", "redis-server"], check=False).stderr for h in redis.hosts)
+
+    def test_a_suite_that_no_source_has(self, redis: Deployed) -> None:
+        redis.write(redis.spec("{product: redis, suite: bookworm-nowhere}"))
+        explained(redis.run(), 5, "suite-missing", "bookworm-nowhere", "/etc/apt/sources.list")
+
+    def test_a_running_service_of_the_distribution_is_left_alone(self, redis: Deployed) -> None:
+        host = redis.hosts[2]
+        host.exec(["sh", "-c", "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install redis-server"])
+        pid = host.exec(["systemctl", "show", "-p", "MainPID", "--value", "redis-server"]).stdout.strip()
+        result = redis.run()
+        explained(
+            result, 4, "distribution-service-running", "h3 (", f"pid {pid}", "systemctl disable --now redis-server"
+        )
+        assert host.exec(["systemctl", "is-active", "redis-server"]).stdout.strip() == "active"
+        assert redis.untouched()
+        host.exec(["systemctl", "disable", "--now", "redis-server"])
+        assert redis.run().proved
+        assert host.exec(["systemctl", "is-enabled", "redis-server"], check=False).stdout.strip() == "masked"
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "not within the limit"
+        time.sleep(0.05)
+
+
+def test_the_files_of_a_host_say_nothing_to_its_other_users(three: Deployed) -> None:
+    assert three.run().proved
+    search = "grep -rl --exclude-dir=proc --exclude-dir=sys can4ry- / 2>/dev/null; true"
+    for host in three.hosts:
+        holders = host.exec(["sh", "-c", search], timeout=120).stdout.split()
+        assert holders == ["/etc/shardwright/trial/6379.conf"]
+        mode = host.exec(["stat", "-c", "%a %U %G", holders[0]]).stdout.split()
+        assert mode == ["640", "root", "shardwright"]
+        assert "Permission denied" in host.ssh(f"cat {holders[0]}", check=False).stderr
