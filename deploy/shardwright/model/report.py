@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .drift import Drift
 from .slots import SlotSet
 
 
@@ -56,12 +57,16 @@ class ShardRow:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings about one cluster in a stable order, and the table of its shards."""
+    """All findings about one cluster in a stable order, and the table of its shards.
+
+    `drift` holds the differences where those were looked for (none found: empty), else None.
+    """
 
     cluster: str
     product: str
     findings: tuple[Finding, ...]
     shards: tuple[ShardRow, ...]
+    drift: tuple[Drift, ...] | None = None
 
     @property
     def healthy(self) -> bool:

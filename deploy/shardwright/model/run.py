@@ -18,6 +18,7 @@ class Command(StrEnum):
     APPLY = "apply"
     VERIFY = "verify"
     REMOVE = "remove"
+    DRIFT = "drift"
 
 
 class Verdict(StrEnum):
