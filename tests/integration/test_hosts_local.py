@@ -270,3 +270,20 @@ def test_servers_that_died_are_started_again(local: Local) -> None:
     assert result.proved, result
     assert f"start here:{local.ports[1]}" in result.err
     assert f"start here:{local.ports[0]}" not in result.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on_next_time(local: Local, number: signal.Signals) -> None:
+    process = local.start()
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Create user" in line:
+            break
+    process.send_signal(number)
+    said = process.stderr.read()
+    assert process.wait(30) == 128 + number
+    assert "[interrupted]" in said
+    assert "run the same command again" in said
+    record = json.loads((local.directory / "reports" / "ledger.jsonl").read_text().splitlines()[-1])["run"]
+    assert record["error_code"] == "interrupted"
+    assert local.run().proved

@@ -7,17 +7,19 @@ the connecting, but only once a state is initialised, which is after the invento
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import gevent
 from paramiko import BadHostKeyException
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
-from ..errors import ObservationError, ShardwrightError, merged
+from ..errors import ApplyError, ObservationError, ShardwrightError, merged
 from .environment import subject
 from .results import Run
 
@@ -54,6 +56,8 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
                 result.errors = (_unexplained(host),)
         stop(run, ended)
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        gevent.signal_handler(number, _interrupted, number, run, ended)
     state.init = init  # type: ignore[method-assign]
     state.fail_hosts = fail_hosts  # type: ignore[method-assign]
 
@@ -72,6 +76,21 @@ def stop(run: Run, ended: Callable[[Run], None]) -> None:
         if run.error is not None:
             show(run.error)
     raise SystemExit(run.error.exit_code if run.error is not None else run.exit_code)
+
+
+def _interrupted(number: signal.Signals, run: Run, ended: Callable[[Run], None]) -> None:
+    """Say what the state is, leave the record, and end as the shell expects of this signal."""
+    if run.ended:
+        return
+    run.error = ApplyError(
+        "interrupted",
+        f"ended by {number.name}; the step that each host was at may still be done there, and nothing after it",
+        hint="run the same command again: what is done already is recognised",
+    )
+    run.ended = True
+    ended(run)
+    show(run.error)
+    raise SystemExit(128 + number)
 
 
 def show(error: ShardwrightError) -> None:

@@ -15,7 +15,7 @@ from pyinfra.context import ctx_state
 
 from ..errors import Problem, SpecError
 from ..model.spec import HostSpec
-from . import environment, hooks, results
+from . import environment, hooks, jump, results
 from .recording import command_of, record_failure
 
 CONNECT_SECONDS = 10
@@ -58,10 +58,12 @@ def hosts(loaded: environment.Environment) -> Hosts:
         hint = "put all instances of this machine into one host, with several ports"
         wanted = "one host with connect: @local"
         raise SpecError([Problem("several-local-hosts", "hosts", found, wanted, hint)], file=str(loaded.path))
-    return [("@local" if h in local else h.name, _data(loaded.path, h)) for h in loaded.spec.hosts]
+    behind = [h for h in loaded.spec.hosts if h.ssh.jump and h not in local]
+    ssh_config = jump.config_file(behind) if behind else ""
+    return [("@local" if h in local else h.name, _data(loaded.path, h, ssh_config)) for h in loaded.spec.hosts]
 
 
-def _data(path: Path, host: HostSpec) -> dict[str, Any]:
+def _data(path: Path, host: HostSpec, ssh_config: str) -> dict[str, Any]:
     data: dict[str, Any] = {"shardwright_host": host.name, "shardwright_spec": str(path)}
     if host.connect == "@local":
         return data
@@ -73,5 +75,10 @@ def _data(path: Path, host: HostSpec) -> dict[str, Any]:
         "ssh_connect_retries": CONNECT_RETRIES,
         "ssh_paramiko_connect_kwargs": {"banner_timeout": 15, "auth_timeout": 15, "channel_timeout": 30},
     }
-    optional = {"ssh_user": ssh.user, "ssh_key": ssh.key, "ssh_known_hosts_file": ssh.known_hosts}
+    optional = {
+        "ssh_user": ssh.user,
+        "ssh_key": ssh.key,
+        "ssh_known_hosts_file": ssh.known_hosts,
+        "ssh_config_file": ssh_config if ssh.jump else "",
+    }
     return data | {name: value for name, value in optional.items() if value}

@@ -1,0 +1,47 @@
+"""The ssh configuration that leads through a jump host: pyinfra takes one from a file only.
+
+The file holds no secret, is private, and goes with the process. It says for the jump host what the spec says for the hosts,
+for pyinfra would ask on the terminal whether to trust a jump host that it does not know.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..model.spec import HostSpec
+
+
+def config_file(hosts: Iterable[HostSpec]) -> str:
+    """The path of an ssh configuration for these hosts; the user's own is included after it."""
+    blocks = dict.fromkeys(text for host in hosts for text in (_target(host), _jump(host)))
+    own = Path("~/.ssh/config").expanduser()
+    included = f"Include {own}\n" if own.exists() else ""
+    descriptor, path = tempfile.mkstemp(prefix="shardwright-ssh-")
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write("".join(blocks) + included)
+    atexit.register(_forget, path, os.getpid())
+    return path
+
+
+def _target(host: HostSpec) -> str:
+    return f"Host {host.connect or host.address}\n  ProxyJump {host.ssh.jump}\n"
+
+
+def _jump(host: HostSpec) -> str:
+    ssh = host.ssh
+    user, _, place = (ssh.jump or "").rpartition("@")
+    name = place.rsplit(":", 1)[0] if place.count(":") == 1 else place
+    lines = [f"Host {name}", f"  StrictHostKeyChecking {'yes' if ssh.strict_host_key else 'accept-new'}"]
+    lines += [f"  UserKnownHostsFile {ssh.known_hosts}"] if ssh.known_hosts else []
+    lines += [f"  IdentityFile {ssh.key}"] if ssh.key else []
+    lines += [f"  User {user or ssh.user}"] if user or ssh.user else []
+    return "\n".join(lines) + "\n"
+
+
+def _forget(path: str, owner: int) -> None:
+    if os.getpid() == owner:
+        Path(path).unlink(missing_ok=True)

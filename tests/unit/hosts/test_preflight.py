@@ -1,0 +1,136 @@
+"""What stops a run before anything is changed: code, host, what was seen, and what to type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shardwright.errors import ShardwrightError
+from shardwright.hosts import preflight
+from shardwright.hosts.environment import Environment
+from shardwright.hosts.state import DiskState, HostState, ProcessState
+from shardwright.model.blueprint import Blueprint, PackageSource
+
+
+def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
+
+
+def only(errors: tuple[ShardwrightError, ...], code: str) -> str:
+    assert [e.code for e in errors] == [code]
+    assert errors[0].message.startswith("h1 (10.213.0.11, zone a): ")
+    assert "nothing was changed" in errors[0].message
+    assert errors[0].hint
+    return f"{errors[0].message}\n{errors[0].hint}"
+
+
+def test_bare_and_deployed_hosts_are_taken(
+    environment: Environment, blueprint: Blueprint, bare: HostState, running: HostState
+) -> None:
+    assert refused(environment, blueprint, bare) == ()
+    assert refused(environment, blueprint, running) == ()
+    assert preflight.cautions(environment.spec, blueprint, running) == ()
+
+
+def test_a_look_that_ended_early(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    state = replace(bare, complete=False, silent=("disks (late)",))
+    assert "disks (late)" in only(refused(environment, blueprint, state), "look-failed")
+
+
+def test_sudo_that_wants_a_password(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    state = replace(bare, uid=1000, sudo_refusal="sudo: a password is required")
+    text = only(refused(environment, blueprint, state), "sudo-refused")
+    assert "sudo: a password is required" in text
+    assert "deploy ALL=(root) NOPASSWD: ALL" in text
+
+
+def test_a_system_without_known_packages(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    state = replace(bare, os_id="arch", os_like="", os_name="Arch Linux")
+    text = only(refused(environment, blueprint, state), "os-unsupported")
+    assert "Arch Linux" in text
+    assert "bundled" in text
+
+
+def test_systemd_that_is_not_there(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    assert "direct" in only(refused(environment, blueprint, replace(bare, init="none")), "no-systemd")
+
+
+def test_a_port_of_a_stranger(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    stranger = ProcessState(4242, "haproxy", 0, "/", "/usr/sbin/haproxy")
+    state = replace(bare, listeners=((16379, 4242),), processes=(stranger,))
+    assert "port 16379 is wanted by h1:6379 and held by pid 4242, haproxy" in only(
+        refused(environment, blueprint, state), "port-taken"
+    )
+
+
+def test_both_ports_of_one_stranger_are_one_error(
+    environment: Environment, blueprint: Blueprint, bare: HostState
+) -> None:
+    state = replace(bare, listeners=((6379, 7), (16379, 7)))
+    assert "ports 6379 and 16379 are wanted" in only(refused(environment, blueprint, state), "port-taken")
+
+
+def test_a_server_of_ours_that_the_manager_lost_is_not_a_stranger_in_another_directory(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    """Its unit is down, and a process listens: only if it works in the data directory is it the node itself."""
+    units = {**dict(running.units)}
+    name = "shardwright-captured@6379.service"
+    units[name] = replace(units[name], active="inactive", pid=0)
+    state = replace(running, units=tuple(units.items()))
+    assert refused(environment, blueprint, state) == ()
+    moved = replace(state, processes=(replace(state.processes[0], directory="/elsewhere"),))
+    only(refused(environment, blueprint, moved), "port-taken")
+
+
+@pytest.mark.parametrize(
+    ("disk", "code", "words"),
+    [
+        (DiskState(10**6, 10, "/var"), "disk-full", "df -h /var"),
+        (DiskState(10**6, 10**6, "/var", read_only=True), "read-only", "remount,rw /var"),
+    ],
+)
+def test_disks(
+    environment: Environment, blueprint: Blueprint, bare: HostState, disk: DiskState, code: str, words: str
+) -> None:
+    disks = {**dict(bare.disks), "/var/lib/shardwright/captured": disk}
+    assert words in only(refused(environment, blueprint, replace(bare, disks=tuple(disks.items()))), code)
+
+
+def test_another_version_under_running_servers(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    wanted = replace(blueprint, engine=replace(blueprint.engine, versions=">=8,<9"))
+    text = only(refused(environment, wanted, running), "engine-version")
+    assert "v=7.0.15" in text
+    assert ">=8,<9" in text
+
+
+def test_small_disks_and_memory_are_warnings(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    spec = replace(environment.spec, settings=(("maxmemory", "30gb"),))
+    disks = {"/var/lib/shardwright/captured": DiskState(40 * 1024**2, 30 * 1024**2, "/")}
+    found = dict(preflight.cautions(spec, blueprint, replace(bare, disks=tuple(disks.items()))))
+    assert set(found) == {"memory-small", "disk-small"}
+    assert "30720 MiB" in found["memory-small"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("100mb", 100 * 1024**2), ("1g", 10**9), ("1gb", 2**30), ("4096", 4096), ("0", 0)]
+)
+def test_memory_units_are_the_servers(environment: Environment, text: str, size: int) -> None:
+    assert preflight.memory_limit(replace(environment.spec, settings=(("maxmemory", text),))) == size
+
+
+def test_clocks() -> None:
+    assert preflight.skewed({"a": 0.0, "b": 0.9}) == ""
+    assert preflight.skewed({"a": -3.0, "b": 0.0, "c": 0.2}) == "the clock of c is 3.2 s ahead of that of a"
+    assert preflight.skewed({"a": 5.0}) == ""
+
+
+def test_the_packages_of_enterprise_linux(blueprint: Blueprint, bare: HostState) -> None:
+    from shardwright.hosts.changes import packages_for
+
+    state = replace(bare, os_id="rocky", os_like="rhel centos fedora")
+    assert isinstance(blueprint.engine.source, PackageSource)
+    assert packages_for(blueprint.engine.source, state) == ("redis",)
