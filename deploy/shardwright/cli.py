@@ -7,6 +7,7 @@ Imports are made inside the commands, so that `shardwright explain` does not pay
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -161,6 +162,23 @@ def init(
     for path in written:
         click.echo(f"wrote {path}")
     click.echo(f"next: pyinfra -y {written[1]} deploy/cluster.py")
+
+
+@main.command()
+@click.argument("address", metavar="HOST:PORT")
+@click.option("--password-env", "variable", default="", metavar="NAME", help="Variable that holds its password.")
+@click.option("--password-file", "file", type=click.Path(path_type=Path), help="File that holds its password.")
+@click.option("--name", default="adopted", show_default=True, help="Of environment and cluster.")
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("inventories"))
+@click.option("--force", is_flag=True, help="Overwrite an environment that is there.")
+@_ends_well
+def adopt(address: str, variable: str, file: Path | None, name: str, directory: Path, force: bool) -> None:
+    """Write the cluster.yml of a running cluster that somebody else made; touch nothing of it."""
+    from .adapters.adoption import PasswordSource, adopt_environment, lines
+
+    source = PasswordSource(variable, file)
+    done = adopt_environment(address, directory=directory, name=name, source=source, env=os.environ, force=force)
+    click.echo("\n".join(lines(done)))
 
 
 @main.group()

@@ -69,16 +69,30 @@ def write_environment(
     Raises:
         SpecError: ``environment-exists``, ``host-malformed``, or what `load` finds wrong with the outcome.
     """
-    home = directory / name
-    spec_file, inventory = home / "cluster.yml", home / "inventory.py"
     text = environment_text(name, engine=engine, hosts=hosts, shards=shards, replicas=replicas)
-    loads(text, file=str(spec_file), directory=home, env=_CHECKED_WITH)
-    present = [str(file) for file in (spec_file, inventory) if file.exists()]
+    loads(text, file=str(directory / name / "cluster.yml"), directory=directory / name, env=_CHECKED_WITH)
+    refuse_existing(directory, name, force=force)
+    return write_pair(directory / name, text)
+
+
+def refuse_existing(directory: Path, name: str, *, force: bool) -> None:
+    """Refuses to write over an environment that is there.
+
+    Raises:
+        SpecError: ``environment-exists``.
+    """
+    home = directory / name
+    present = [str(file) for file in (home / "cluster.yml", home / "inventory.py") if file.exists()]
     if present and not force:
         hint = "choose another name, or write over it with --force"
         raise SpecError(
             [Problem("environment-exists", "", ", ".join(present), "a new environment", hint)], file=str(home)
         )
+
+
+def write_pair(home: Path, text: str) -> tuple[Path, Path]:
+    """Writes cluster.yml with `text`, and the inventory.py that derives from it, each whole or not at all."""
+    spec_file, inventory = home / "cluster.yml", home / "inventory.py"
     home.mkdir(parents=True, exist_ok=True)
     for file, content in ((spec_file, text), (inventory, _INVENTORY)):
         unfinished = file.with_name(f".{file.name}.new")
@@ -95,9 +109,9 @@ def environment_text(name: str, *, engine: str, hosts: Sequence[str], shards: in
     """
     head = [
         "# What this cluster should be; every field is described in docs/spec.md.",
-        f"#   pyinfra -y inventories/{_scalar(name)}/inventory.py deploy/cluster.py",
-        f"name: {_scalar(name)}",
-        f"engine: {_scalar(engine)} # redis, valkey or bundled; with a version: {{product: valkey, version: '>=8.0,<10'}}",
+        f"#   pyinfra -y inventories/{scalar(name)}/inventory.py deploy/cluster.py",
+        f"name: {scalar(name)}",
+        f"engine: {scalar(engine)} # redis, valkey or bundled; with a version: {{product: valkey, version: '>=8.0,<10'}}",
         f"shards: {shards} # at least 3",
         f"replicas: {replicas} # of each shard",
     ]
@@ -124,7 +138,7 @@ def _remote(hosts: list[_Host], shards: int, replicas: int) -> list[str]:
     rows = []
     for host in hosts:
         fields = {"name": host.name, "address": host.address} | ({"zone": host.zone} if host.zone else {})
-        row = ", ".join(f"{key}: {_scalar(value)}" for key, value in fields.items())
+        row = ", ".join(f"{key}: {scalar(value)}" for key, value in fields.items())
         rows.append(f"  - {{{row}}}" if each == 1 else f"  - {{{row}, instances: {each}}}")
     return [
         f"spread: {_spread(hosts, each, shards, wanted)} # none, host, rack or zone: no two members of a shard share one",
@@ -162,11 +176,11 @@ def _local(name: str, wanted: int) -> list[str]:
         "ssh: {sudo: false}",
         "service_manager: direct",
         'user: "" # the current one',
-        f"paths: {{base: {_scalar(f'../../.shardwright/{name}')}}} # relative to this file's directory",
+        f"paths: {{base: {scalar(f'../../.shardwright/{name}')}}} # relative to this file's directory",
     ]
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """The text as one YAML scalar, quoted unless it is plain."""
     read = read_plain(text)
     plain = re.fullmatch(r"[A-Za-z0-9./][A-Za-z0-9./_-]*", text) and read.value == text and not read.wanted

@@ -1,7 +1,7 @@
 """What servers tell of their settings: which to ask for, and which were set although nobody declared them.
 
-Knows the engines' tables, not the spec. Secrets are never asked for: an answer would be kept in views, and views are printed.
-So the names come from the tables, and not from ``CONFIG GET *``.
+Knows the engines' tables, not the spec. Secrets are never asked for: an answer would be kept in views, and views are
+printed. So the names come from the tables, and not from ``CONFIG GET *``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ FORMED = frozenset({"cluster-node-timeout", "cluster-replica-no-failover", "repl
 @cache
 def asked_names() -> tuple[str, ...]:
     """Every setting that some server tells by `CONFIG GET`, but secrets; a server is silent on those it does not have."""
-    known = {d.name for product in ("redis", "valkey") for t in tables(product) for d in t.directives.values() if _told(d)}
+    known = {
+        d.name for product in ("redis", "valkey") for t in tables(product) for d in t.directives.values() if _told(d)
+    }
     return tuple(sorted(known - SECRETS))
 
 
