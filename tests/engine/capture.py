@@ -35,7 +35,9 @@ def capture(made: Lab, state: str) -> None:
         if isinstance(answer, Silence):
             nodes.append({"port": node.endpoint.port, "silence": answer.reason})
             continue
-        nodes.append({"port": node.endpoint.port, "replies": list(map(_plain, answer)), "expected": _expected(made, at)})
+        nodes.append(
+            {"port": node.endpoint.port, "replies": list(map(_plain, answer)), "expected": _expected(made, at)}
+        )
     info = made[0].info("server")
     name = "valkey" if "valkey_version" in info else "redis"
     version = info.get("valkey_version", info["redis_version"])
@@ -54,7 +56,9 @@ def _expected(made: Lab, at: int) -> dict[str, Any]:
         "role": replication["role"],
         "link": replication.get("master_link_status", "up"),
         "keys": one.dbsize(),
-        "peers": {i: [r["role"], r["primary"], len(r["slots"]), r["flags"]] for i, r in rows.items() if not r["myself"]},
+        "peers": {
+            i: [r["role"], r["primary"], len(r["slots"]), r["flags"]] for i, r in rows.items() if not r["myself"]
+        },
         "slots": next(len(r["slots"]) for r in rows.values() if r["myself"]),
     }
 

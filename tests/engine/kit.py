@@ -121,7 +121,9 @@ def lab(
     """`count` servers of the topology, and `spare` more that stand outside of it."""
     with block(max(10, count + spare)) as ports:
         chosen = list(ports)[: count + spare]
-        with Servers(directory, chosen, binary=binary, password=password, settings={**FAST, **(settings or {})}) as them:
+        with Servers(
+            directory, chosen, binary=binary, password=password, settings={**FAST, **(settings or {})}
+        ) as them:
             wanted = topology(them.servers[:count]) if topology else topology_of(them.servers[:count], replicas)
             made = Lab(them.servers, wanted, password)
             try:

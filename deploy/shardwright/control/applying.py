@@ -38,7 +38,9 @@ def send(phase: Phase, transport: Transport, password: Secret | None) -> tuple[R
     refusals = _send_plain(plain, transport)
     for move in moves:
         problem = finish_slot(move, transport, password)
-        if problem:
+        if isinstance(problem, Silence):
+            refusals.append(Refusal(move, f"{problem.reason}: {problem.detail}", lost=True))
+        elif problem:
             refusals.append(Refusal(move, problem))
     return tuple(refusals)
 

@@ -1,6 +1,7 @@
 """`converge`: observe, plan, apply the first phase, until the plan is empty or a limit is hit. The only loop.
 
-Every phase is planned from a fresh look, so a run that was killed, or that lost a reply, is simply looked at again. A plan
+Every phase is planned from a fresh look, so a run that was killed, or that lost a reply, is simply looked at again: a step
+whose reply was lost is neither taken for done nor sent again unseen. A plan
 that would still be the same after a phase that claimed success ends the loop: going round is never progress.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from ..core.planning import plan, require_consent
+from ..core.planning import plan, require_consent, unsettled
 from ..errors import ApplyError, PlanError
 from ..model.plan import Meet, Phase, Plan, Replicate
 from ..model.progress import Moment, Progress, ProgressEvent, silent
@@ -87,7 +88,7 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
             return outcome
         after = _run(made.phases[0], outcome.state, topology, means, waiter)
         outcome.phases.append(made.phases[0])
-        outcome.state = after or look(topology, means.transport)
+        outcome.state = after if after is not None and not unsettled(after) else await_views(topology, means)
         made = plan(topology, outcome.state)
     raise ApplyError(
         "does-not-converge",
@@ -97,7 +98,8 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
 
 
 def await_views(topology: Topology, means: Means) -> ClusterState:
-    """A look at all nodes, waiting for those that are just starting or loading.
+    """A look at all nodes, waiting for those that are just starting or loading, and for what the servers settle by
+    themselves: an identity that is gone is noticed, a failed primary's replica takes over.
 
     Ends early where a node is silent for a reason that waiting does not mend; planning then names it.
     """
@@ -107,12 +109,12 @@ def await_views(topology: Topology, means: Means) -> ClusterState:
         reasons = {silence.reason for silence in state.silences.values()}
         waited = means.clock.now() - started
         limit = LOADING_LIMIT if reasons == {"loading"} else START_LIMIT
-        if not reasons or not reasons <= _STARTING or waited > limit:
+        first = next(iter(state.silences.values()), None)
+        detail = f"{first.endpoint}: {first.detail}" if first else unsettled(state)
+        if not detail or not reasons <= _STARTING or waited > limit:
             return state
-        first = next(iter(state.silences.values()))
         total = len(topology.nodes)
-        event = ProgressEvent(Moment.WAITING, "answers", f"{first.endpoint}: {first.detail}", len(state.nodes), total)
-        means.progress(event)
+        means.progress(ProgressEvent(Moment.WAITING, "answers", detail, len(state.nodes), total))
         means.clock.sleep(min(0.1 + waited / 10, 2.0))
 
 
@@ -125,6 +127,9 @@ def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, w
     refusals = send(phase, means.transport, means.password)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
     _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and not refusal.lost])
+    if any(refusal.lost for refusal in refusals):
+        means.progress(ProgressEvent(Moment.FAILED, phase.name, "a reply was lost; looking again"))
+        return None
 
     def retry() -> bool:
         if not later:

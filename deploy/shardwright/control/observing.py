@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.consolidation import consolidate
-from ..core.parsing import Unreadable, look_commands, parse_view
+from ..core.parsing import Unreadable, look_commands, parse_view, printable
 from ..errors import ObservationError
 from ..model.endpoint import Endpoint
 from ..model.observation import NodeView, Observation, Role, Silence
-from ..model.slots import SlotSet
+from ..model.slots import ALL_SLOTS, SlotSet
 from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import Answer, Command, ReplyError, Transport
@@ -66,11 +66,11 @@ def read_view(endpoint: Endpoint, answer: Answer, transport: Transport) -> NodeV
     refused = next((reply for reply in answer[:4] if isinstance(reply, ReplyError)), None)
     if refused is not None:
         reason = next((code for start, code in _REASONS if refused.message.startswith(start)), "unreadable")
-        return Silence(endpoint, reason, refused.message)
+        return Silence(endpoint, reason, printable(refused.message))
     try:
         return parse_view(endpoint, transport.address(endpoint), answer)
     except (Unreadable, ObservationError) as error:
-        return Silence(endpoint, "unreadable", str(error))
+        return Silence(endpoint, "unreadable", printable(str(error)))
 
 
 def _with_stray(views: Mapping[Endpoint, NodeView], transport: Transport, timeout: float) -> dict[Endpoint, NodeView]:
@@ -91,11 +91,17 @@ def _with_stray(views: Mapping[Endpoint, NodeView], transport: Transport, timeou
 
 
 def _doubtful(views: Iterable[NodeView]) -> SlotSet:
-    """Slots without an owner by anyone's word, and open ones."""
+    """Slots that are open, and those without an owner.
+
+    A node that was asked owns what it says itself: peers go on listing slots that it has given up.
+    """
+    seen = list(views)
+    asked = {view.id for view in seen}
     owned = SlotSet()
     open_slots: list[int] = []
-    for view in views:
-        for peer in (view.myself, *view.peers):
-            owned |= peer.slots
+    for view in seen:
+        owned |= view.myself.slots
+        for peer in view.peers:
+            owned |= peer.slots if peer.id not in asked else SlotSet()
         open_slots += [slot for slot, _ in (*view.myself.migrating, *view.myself.importing)]
-    return (SlotSet((1 << 16_384) - 1) - owned) | SlotSet.of(*open_slots)
+    return (ALL_SLOTS - owned) | SlotSet.of(*open_slots)

@@ -174,8 +174,10 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
     if not unmet and state.uncovered:
         unmet[topology.nodes[0].endpoint] = f"{len(state.uncovered):,} slots have no owner"
     if not unmet and not state.agreed:
+        others = {stranger.id for stranger in state.strangers}
         own_words = {line for node in state.nodes.values() for line in picture(node.view) if line[0] == node.id}
-        unmet = {e: "has an old picture of its peers" for e, n in state.nodes.items() if picture(n.view) != own_words}
+        pictures = {e: picture(n.view, others) for e, n in state.nodes.items()}
+        unmet = {e: "has an old picture of its peers" for e, seen in pictures.items() if seen != own_words}
     return unmet
 
 

@@ -7,10 +7,10 @@ two nodes claim one slot both claims must stay visible.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ..model.endpoint import Endpoint, NodeId
-from ..model.observation import Health, NodeView, Observation, PeerView
+from ..model.observation import Health, NodeView, Observation, PeerView, Role
 from ..model.slots import SlotSet
 from ..model.state import ClusterState, Dispute, NodeState, OpenSlot, StrangerState
 
@@ -22,22 +22,24 @@ def consolidate(observation: Observation) -> ClusterState:
     views = dict(sorted(observation.views.items()))
     addresses = {view.id: (view.address, view.endpoint.port) for view in views.values()}
     nodes = {endpoint: _node(view, addresses) for endpoint, view in views.items()}
+    strangers = _strangers(views, frozenset(addresses))
+    gone = frozenset(s.id for s in strangers if s.dead and not s.slots)
     return ClusterState(
         nodes=nodes,
         silences=dict(sorted(observation.silences.items())),
-        strangers=_strangers(views, frozenset(addresses)),
+        strangers=strangers,
         duplicates=_duplicates(views),
         disputes=_disputes(nodes),
         open_slots=_open_slots(nodes),
         groups=_groups(nodes),
-        agreed=len({picture(view) for view in views.values()}) <= 1,
+        agreed=len({picture(view, gone) for view in views.values()}) <= 1,
     )
 
 
-def picture(view: NodeView) -> frozenset[tuple[NodeId, str, NodeId | None, int]]:
+def picture(view: NodeView, without: Collection[NodeId] = ()) -> frozenset[tuple[NodeId, str, NodeId | None, int]]:
     """What a view says of the whole cluster: each node's id, role, primary and slots; handshakes are left out."""
     everyone = (view.myself, *(peer for peer in view.peers if not peer.handshake))
-    return frozenset((p.id, p.role.value, p.primary_id, p.slots.mask) for p in everyone)
+    return frozenset((p.id, p.role.value, p.primary_id, p.slots.mask) for p in everyone if p.id not in without)
 
 
 def _node(view: NodeView, addresses: Mapping[NodeId, tuple[str, int]]) -> NodeState:
@@ -94,16 +96,31 @@ def _disputes(nodes: Mapping[Endpoint, NodeState]) -> tuple[Dispute, ...]:
 
 
 def _open_slots(nodes: Mapping[Endpoint, NodeState]) -> tuple[OpenSlot, ...]:
+    """Marks of primaries only: newer servers repeat a primary's marks at its replicas."""
     endpoints = {node.id: endpoint for endpoint, node in nodes.items()}
-    ends: dict[int, list[Endpoint | None]] = defaultdict(lambda: [None, None])
+    given: dict[int, dict[Endpoint, Endpoint | None]] = defaultdict(dict)
+    taken: dict[int, dict[Endpoint, Endpoint | None]] = defaultdict(dict)
     for endpoint, node in nodes.items():
-        for slot, target in node.view.myself.migrating:
-            ends[slot][0] = endpoint
-            ends[slot][1] = ends[slot][1] or endpoints.get(target)
-        for slot, source in node.view.myself.importing:
-            ends[slot][1] = endpoint
-            ends[slot][0] = ends[slot][0] or endpoints.get(source)
-    return tuple(OpenSlot(slot, source, target) for slot, (source, target) in sorted(ends.items()))
+        if node.role is Role.PRIMARY:
+            for slot, target in node.view.myself.migrating:
+                given[slot][endpoint] = endpoints.get(target)
+            for slot, source in node.view.myself.importing:
+                taken[slot][endpoint] = endpoints.get(source)
+    return tuple(_open_slot(slot, given[slot], taken[slot], nodes) for slot in sorted(given.keys() | taken.keys()))
+
+
+def _open_slot(
+    slot: int,
+    given: Mapping[Endpoint, Endpoint | None],
+    taken: Mapping[Endpoint, Endpoint | None],
+    nodes: Mapping[Endpoint, NodeState],
+) -> OpenSlot:
+    owner = next((endpoint for endpoint, node in nodes.items() if slot in node.slots), None)
+    source = owner or next(iter(given), None) or next((e for e in taken.values() if e is not None), None)
+    target = given.get(source) if source is not None else None
+    if taken and target not in taken:
+        target = next(iter(taken))
+    return OpenSlot(slot, source, target, tuple(sorted({*given, *taken})))
 
 
 def _groups(nodes: Mapping[Endpoint, NodeState]) -> tuple[frozenset[Endpoint], ...]:

@@ -6,12 +6,17 @@ silence, so that one odd server can't end the look at all others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import Health, NodeView, PeerView, Role
 from ..model.slots import SlotRange, SlotSet
 from ..model.wire import Command, Reply, ReplyError
+
+_ID = re.compile(r"[0-9a-f]{40}")
+_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+"""What a server's 64-bit counters look like; `str.isdigit` takes digits that `int` refuses."""
 
 INFO_SECTIONS = ("server", "replication", "persistence", "keyspace", "memory")
 
@@ -34,7 +39,7 @@ def parse_view(endpoint: Endpoint, address: str, replies: Sequence[Reply]) -> No
     """
     if len(replies) < 4:
         raise Unreadable(f"{len(replies)} replies, wanted 4 or 5")
-    node_id = NodeId(text_of(replies[0]))
+    node_id = _id(text_of(replies[0]))
     cluster = parse_fields(text_of(replies[1]))
     myself, peers = parse_nodes(text_of(replies[2]))
     info = parse_fields(text_of(replies[3]))
@@ -83,6 +88,11 @@ def parse_fields(text: str) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
+def printable(text: str, limit: int = 200) -> str:
+    """`text` without what could steer a terminal, cut to `limit` characters: for a server's words that are shown."""
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])
+
+
 def parse_settings(reply: Reply) -> dict[str, str]:
     """The flat list of `CONFIG GET`; empty where the server refused it."""
     if not isinstance(reply, list):
@@ -94,8 +104,8 @@ def parse_settings(reply: Reply) -> dict[str, str]:
 def product_of(info: Mapping[str, str]) -> tuple[str, str]:
     """Product and version from INFO's server section; Valkey also names the Redis version that it speaks."""
     if "valkey_version" in info:
-        return "valkey", info["valkey_version"]
-    return info.get("server_name", "redis"), info.get("redis_version", "")
+        return "valkey", printable(info["valkey_version"], 40)
+    return printable(info.get("server_name", "redis"), 40), printable(info.get("redis_version", ""), 40)
 
 
 def count_keys(info: Mapping[str, str]) -> int:
@@ -103,15 +113,23 @@ def count_keys(info: Mapping[str, str]) -> int:
     total = 0
     for name, value in info.items():
         if name.startswith("db") and name[2:].isdigit() and value.startswith("keys="):
-            digits = value[5:].partition(",")[0]
-            total += int(digits) if digits.isdigit() else 0
+            total += _int(value[5:].partition(",")[0])
     return total
 
 
 def number(info: Mapping[str, str], name: str) -> int:
     """An integer field, 0 where it is absent or not a number."""
-    value = info.get(name, "0")
-    return int(value) if value.lstrip("-").isdigit() else 0
+    return _int(info.get(name, "0"))
+
+
+def _int(text: str) -> int:
+    return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def _id(text: str) -> NodeId:
+    if not _ID.fullmatch(text):
+        raise Unreadable(f"{printable(text, 60)!r} is no identity of a node")
+    return NodeId(text)
 
 
 def parse_nodes(text: str) -> tuple[PeerView, tuple[PeerView, ...]]:
@@ -147,12 +165,12 @@ def parse_peer(words: Sequence[str]) -> PeerView:
         marks = flags.split(",")
         health = Health.FAILED if "fail" in marks else Health.SUSPECT if "fail?" in marks else Health.OK
         return PeerView(
-            id=NodeId(node_id),
-            address=host,
+            id=_id(node_id),
+            address=printable(host, 100),
             port=port,
             bus_port=bus_port,
             role=Role.REPLICA if "slave" in marks else Role.PRIMARY,
-            primary_id=None if primary_id == "-" else NodeId(primary_id),
+            primary_id=None if primary_id == "-" else _id(primary_id),
             health=health,
             handshake="handshake" in marks,
             linked=link == "connected",
@@ -161,8 +179,10 @@ def parse_peer(words: Sequence[str]) -> PeerView:
             migrating=migrating,
             importing=importing,
         )
+    except Unreadable:
+        raise
     except ValueError as error:
-        raise Unreadable(f"a line of the list of nodes: {error}") from error
+        raise Unreadable(f"a line of the list of nodes: {printable(str(error))}") from error
 
 
 def split_address(text: str) -> tuple[str, int, int]:
@@ -174,6 +194,10 @@ def split_address(text: str) -> tuple[str, int, int]:
     where, _, bus = text.partition(",")[0].partition("@")
     host, _, port = where.rpartition(":")
     return host.strip("[]"), int(port), int(bus or 0)
+
+
+def _slot(text: str) -> int:
+    return SlotRange(int(text), int(text)).first
 
 
 def parse_slots(
@@ -194,7 +218,7 @@ def parse_slots(
             for mark, found in (("->-", migrating), ("-<-", importing)):
                 slot, arrow, peer = word[1:-1].partition(mark)
                 if arrow:
-                    found.append((int(slot), NodeId(peer)))
+                    found.append((_slot(slot), _id(peer)))
             continue
         first, dash, last = word.partition("-")
         ranges.append(SlotRange(int(first), int(last) if dash else int(first)))

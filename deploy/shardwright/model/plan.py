@@ -99,6 +99,7 @@ class FinishSlot:
     """Finish a move that somebody began: what `source` still holds of the slot goes to `target`, which then owns it."""
 
     node: Endpoint
+    node_id: NodeId
     slot: int
     target: Endpoint
     target_id: NodeId

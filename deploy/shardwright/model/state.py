@@ -61,14 +61,26 @@ class StrangerState:
     slots: SlotSet
     known_by: tuple[Endpoint, ...]
 
+    @property
+    def dead(self) -> bool:
+        """Whether it is failed by all, or no node knows an address of it any more: where it stood, another node answers.
+
+        Some servers never call the latter failed, since they do not ask it any more.
+        """
+        return self.health is Health.FAILED or not self.address
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSlot:
-    """A slot that is marked as moving: by its source (migrating), by its target (importing), or by both."""
+    """A slot that primaries mark as moving: its source (migrating), its target (importing), or both.
+
+    `source` is the owner where there is one. `marked` are all primaries that bear a mark of it.
+    """
 
     slot: int
     source: Endpoint | None
     target: Endpoint | None
+    marked: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,8 @@ class ClusterState:
     """What is. Made by `core.consolidation` from an `Observation`; total: odd data becomes data here, not an error.
 
     `groups` are the sets of nodes that are connected by knowing each other; one group means one cluster.
-    `agreed` is whether every view has the same nodes, roles, primaries and slot owners.
+    `agreed` is whether every view has the same nodes, roles, primaries and slot owners; dead nodes that own nothing and
+    were not asked are left out of that, since nodes that join later never hear of them.
     """
 
     nodes: Mapping[Endpoint, NodeState]

@@ -18,12 +18,12 @@ from .assigning import Assignment, assign
 from .fingerprint import fingerprint
 from .forgetting import forget_phase
 from .forming import introduce_phase, prepare_phase, replicate_phase
-from .open_slots import open_slots_phase
-from .refusing import refuse
+from .open_slots import arriving, open_slots_phase
+from .refusing import refuse, unsettled
 from .resetting import reset_phase
 from .settings import settle_phase
 
-__all__ = ["Assignment", "assign", "plan", "require_consent"]
+__all__ = ["Assignment", "assign", "plan", "require_consent", "unsettled"]
 
 
 def plan(topology: Topology, state: ClusterState) -> Plan:
@@ -40,15 +40,16 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     resets, hazards = reset_phase(topology, state)
     if resets is not None:
         return Plan((resets,), hazards, print_of)
-    assignment = assign(topology, state)
+    closing = open_slots_phase(state)
+    assignment = assign(topology, state, arriving(closing))
     prepare = prepare_phase(topology, state, assignment)
     replicate, hazards = replicate_phase(topology, state, assignment)
     phases: list[Phase | None] = [
-        open_slots_phase(state),
-        forget_phase(state),
+        closing,
         prepare,
         introduce_phase(topology, state, assignment),
         replicate,
+        forget_phase(state),
         settle_phase(topology, state, prepare),
     ]
     return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)

@@ -6,8 +6,9 @@ nobody owns, and fill each shard up to its quota in the order of the shards, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ...errors import PlanError
 from ...model.endpoint import Endpoint
@@ -29,15 +30,22 @@ class Assignment:
         return self.primaries[shard.name]
 
 
-def assign(topology: Topology, state: ClusterState) -> Assignment:
+def assign(
+    topology: Topology, state: ClusterState, arriving: Mapping[Endpoint, SlotSet] = MappingProxyType({})
+) -> Assignment:
     """Primaries and slots for `topology` on what `state` shows.
+
+    Args:
+        topology: what should be.
+        state: what is.
+        arriving: slots that an earlier phase of the same plan gives to an endpoint.
 
     Raises:
         PlanError: ``layout-differs`` (a shard would need slots to be moved), ``stray-keys`` (keys in ownerless slots
             that no single primary can take over).
     """
     primaries = {shard.name: _primary(shard, state) for shard in topology.shards}
-    return Assignment(primaries, _share_out(topology, state, primaries))
+    return Assignment(primaries, _share_out(topology, state, primaries, arriving))
 
 
 def _primary(shard: Shard, state: ClusterState) -> Node:
@@ -55,7 +63,7 @@ def _primary(shard: Shard, state: ClusterState) -> Node:
         return owners[0]
     free = [node for node in shard.members if state.nodes[node.endpoint].role is Role.PRIMARY]
     if free:
-        return free[0]
+        return next((node for node in free if state.nodes[node.endpoint].view.stray), free[0])
     raise PlanError(
         "layout-differs",
         f"all members of {shard.name} ({', '.join(n.name for n in shard.members)}) are replicas in other shards",
@@ -63,28 +71,53 @@ def _primary(shard: Shard, state: ClusterState) -> Node:
     )
 
 
-def _share_out(topology: Topology, state: ClusterState, primaries: Mapping[str, Node]) -> dict[Endpoint, SlotSet]:
+def _share_out(
+    topology: Topology,
+    state: ClusterState,
+    primaries: Mapping[str, Node],
+    arriving: Mapping[Endpoint, SlotSet],
+) -> dict[Endpoint, SlotSet]:
     free = state.uncovered
+    owned = {e: node.slots | arriving.get(e, SlotSet()) for e, node in state.nodes.items()}
+    for slots in arriving.values():
+        free -= slots
     shares: dict[Endpoint, SlotSet] = {}
-    holders = _holders(state, free)
     ours = {node.endpoint for node in primaries.values()}
-    for slot, endpoint in holders.items():
+    for endpoint, slots in (*_kept_keys(state, free, ours), *_given_up(state, ours)):
+        back = slots & free
+        free -= back
+        if back:
+            shares[endpoint] = shares.get(endpoint, SlotSet()) | back
+    for shard in topology.shards:
+        endpoint = primaries[shard.name].endpoint
+        mine = owned[endpoint] | shares.get(endpoint, SlotSet())
+        share = free.take(max(0, shard.quota - len(mine)))
+        if share:
+            shares[endpoint] = shares.get(endpoint, SlotSet()) | share
+            free -= share
+    return shares
+
+
+def _kept_keys(state: ClusterState, free: SlotSet, ours: Collection[Endpoint]) -> Iterator[tuple[Endpoint, SlotSet]]:
+    """Slots without an owner go to the primary that holds keys of them."""
+    for slot, endpoint in _holders(state, free).items():
         if endpoint not in ours:
             raise PlanError(
                 "stray-keys",
                 f"slot {slot} has no owner, and {endpoint}, which holds keys of it, is not a primary of this topology",
                 hint="make that node a primary again, or move those keys by hand, then run again",
             )
-        shares[endpoint] = shares.get(endpoint, SlotSet()) | SlotSet.of(slot)
-    free -= SlotSet.of(*holders)
-    for shard in topology.shards:
-        endpoint = primaries[shard.name].endpoint
-        owned = len(state.nodes[endpoint].slots) + len(shares.get(endpoint, SlotSet()))
-        share = free.take(max(0, shard.quota - owned))
-        if share:
-            shares[endpoint] = shares.get(endpoint, SlotSet()) | share
-            free -= share
-    return shares
+        yield endpoint, SlotSet.of(slot)
+
+
+def _given_up(state: ClusterState, ours: Collection[Endpoint]) -> Iterator[tuple[Endpoint, SlotSet]]:
+    """Slots that peers still list as a primary's, which it does not own any more: others could not take them, since the
+    servers refuse a slot that they know to be another's."""
+    known = state.by_id
+    for node in state.nodes.values():
+        for peer in node.view.peers:
+            if peer.id in known and known[peer.id].endpoint in ours:
+                yield known[peer.id].endpoint, peer.slots - known[peer.id].slots
 
 
 def _holders(state: ClusterState, free: SlotSet) -> dict[int, Endpoint]:

@@ -28,10 +28,14 @@ def fingerprint(topology: Topology, state: ClusterState) -> str:
             node.primary_id,
             str(node.slots),
             sorted(node.knows),
+            sorted(node.misplaced),
             bool(node.view.keys),
+            sorted(node.view.stray),
             sorted(node.view.settings.items()),
         ]
         for endpoint, node in state.nodes.items()
     ]
-    text = json.dumps([wanted, found, sorted(map(str, state.silences))], sort_keys=True)
+    others = [[s.id, s.address, s.port, s.health.value, str(s.slots)] for s in state.strangers]
+    open_slots = [[s.slot, str(s.source), str(s.target)] for s in state.open_slots]
+    text = json.dumps([wanted, found, others, open_slots, sorted(map(str, state.silences))], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

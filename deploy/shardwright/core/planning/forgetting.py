@@ -1,7 +1,8 @@
-"""Dead identities that one of our nodes has taken the place of: it came back under a new id at the same address.
+"""Dead identities that one of our nodes has taken the place of: it came back under a new id.
 
 Safe because such an identity is failed by every view, owns nothing, and cannot return: its address answers under another
-id. Dead members elsewhere are left alone and reported.
+id, which the servers have noticed (then they know no address of it any more) or are about to. After replicas have their
+primaries, since a server does not forget the one it replicates. Dead members elsewhere are left alone and reported.
 """
 
 from __future__ import annotations

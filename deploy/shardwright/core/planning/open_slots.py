@@ -1,38 +1,82 @@
 """Slots that somebody left marked as moving.
 
-The rule, and why it never drops a key: keys of the slot are counted on both ends. Where the target holds none, the marks
-come off and the source keeps the slot: nothing had moved. Where it holds some, the move is finished in its own direction,
-key by key without REPLACE, so that a key on both ends stops the step instead of overwriting one. A mark whose other end is
-gone comes off, since the owner holds what there is.
+The rule, and why it never drops a key: keys of the slot are counted on all primaries. Where only the owner holds some, or
+nobody, the marks come off and the owner keeps the slot: nothing had moved. Where another end holds some, the move is
+finished in its own direction, key by key without REPLACE, so that a key on both ends stops the step instead of overwriting
+one. Where a primary that has no part in the move holds keys, or more than one end besides the owner, a person decides.
 """
 
 from __future__ import annotations
 
+from ...errors import PlanError
+from ...model.endpoint import Endpoint
 from ...model.plan import CloseSlot, FinishSlot, Phase, Step, Until
+from ...model.slots import SlotSet
 from ...model.state import ClusterState, OpenSlot
 
 
 def open_slots_phase(state: ClusterState) -> Phase | None:
-    """Closes every open slot; none where no slot is open."""
+    """Closes every open slot; none where no slot is open.
+
+    Raises:
+        PlanError: ``stray-keys`` (keys of an open slot lie where its move does not explain them).
+    """
     steps = tuple(step for slot in state.open_slots for step in _close(slot, state))
     return Phase("close open slots", steps, Until.CLOSED, 60.0 + len(steps)) if steps else None
 
 
+def arriving(phase: Phase | None) -> dict[Endpoint, SlotSet]:
+    """The slots that each target owns after the phase."""
+    found: dict[Endpoint, SlotSet] = {}
+    for step in phase.steps if phase is not None else ():
+        if isinstance(step, FinishSlot):
+            found[step.target] = found.get(step.target, SlotSet()) | SlotSet.of(step.slot)
+    return found
+
+
 def _close(slot: OpenSlot, state: ClusterState) -> tuple[Step, ...]:
-    source, target = slot.source, slot.target
-    if source is not None and target is not None and source in state.nodes and target in state.nodes:
-        held = state.nodes[target].view.stray.get(slot.slot, 0)
-        if held or slot.slot in state.nodes[target].slots:
-            end = state.nodes[target]
-            return (FinishSlot(source, slot.slot, target, end.id, end.view.address),)
-    return tuple(
-        CloseSlot(end, slot.slot) for end in (source, target) if end is not None and _marked(state, end, slot.slot)
+    owner = next((e for e, node in state.nodes.items() if slot.slot in node.slots), None)
+    elsewhere = [e for e, node in state.nodes.items() if e != owner and node.view.stray.get(slot.slot)]
+    if not elsewhere:
+        return tuple(CloseSlot(end, slot.slot) for end in slot.marked)
+    ends = _move(slot, owner, elsewhere, state)
+    if ends is None:
+        return tuple(CloseSlot(end, slot.slot) for end in slot.marked)
+    source, target = ends
+    others = (CloseSlot(end, slot.slot) for end in slot.marked if end not in ends)
+    return (_finish(slot.slot, source, target, state), *others)
+
+
+def _move(
+    slot: OpenSlot, owner: Endpoint | None, elsewhere: list[Endpoint], state: ClusterState
+) -> tuple[Endpoint, Endpoint] | None:
+    """Source and target of the move to finish; None where the only holder is to be the owner anyway."""
+    holders = [e for e, node in state.nodes.items() if node.view.stray.get(slot.slot)]
+    if owner is None:
+        if len(holders) == 1:
+            return None
+        if slot.source is not None and slot.target is not None and set(holders) == {slot.source, slot.target}:
+            return slot.source, slot.target
+        raise _stray(slot, owner, state)
+    if len(elsewhere) > 1 or (elsewhere[0] not in slot.marked and elsewhere[0] != slot.target):
+        raise _stray(slot, owner, state)
+    holder = elsewhere[0]
+    leaves = any(s == slot.slot for s, _ in state.nodes[holder].view.myself.migrating)
+    return (holder, owner) if leaves else (owner, holder)
+
+
+def _finish(slot: int, source: Endpoint, target: Endpoint, state: ClusterState) -> FinishSlot:
+    start, end = state.nodes[source], state.nodes[target]
+    return FinishSlot(source, start.id, slot, target, end.id, end.view.address)
+
+
+def _stray(slot: OpenSlot, owner: Endpoint | None, state: ClusterState) -> PlanError:
+    held = ", ".join(
+        f"{e} holds {n.view.stray[slot.slot]:,}" for e, n in state.nodes.items() if slot.slot in n.view.stray
     )
-
-
-def _marked(state: ClusterState, end: object, slot: int) -> bool:
-    for endpoint, node in state.nodes.items():
-        if endpoint == end:
-            mine = node.view.myself
-            return any(s == slot for s, _ in (*mine.migrating, *mine.importing))
-    return False
+    return PlanError(
+        "stray-keys",
+        f"slot {slot.slot} is marked as moving, is owned by {owner or 'nobody'}, and its keys lie where the move does not "
+        f"explain them: {held} keys",
+        hint="compare the keys with CLUSTER GETKEYSINSLOT on each; move or delete what is wrong, then run again",
+    )

@@ -7,6 +7,7 @@ afterwards. So identity and membership of *every* node are settled first.
 from __future__ import annotations
 
 from ...errors import ObservationError, PlanError
+from ...model.endpoint import NodeId
 from ...model.observation import Health
 from ...model.state import ClusterState, StrangerState
 from ...model.topology import Topology
@@ -18,7 +19,7 @@ def refuse(topology: Topology, state: ClusterState) -> None:
     Raises:
         ObservationError: ``nodes-silent``.
         PlanError: ``duplicate-node-id``, ``belongs-to-another-cluster``, ``two-clusters``, ``slots-claimed-twice``,
-            ``slot-owner-missing``.
+            ``slot-owner-missing``, ``nodes-disagree``.
     """
     _silent(topology, state)
     _duplicates(state)
@@ -30,8 +31,33 @@ def refuse(topology: Topology, state: ClusterState) -> None:
 
 def superseded(state: ClusterState, stranger: StrangerState) -> bool:
     """Whether a dead identity stood at an address where one of our nodes now answers under another id."""
-    places = {(n.view.address, e.port) for e, n in state.nodes.items()}
-    return stranger.health is Health.FAILED and (stranger.address, stranger.port) in places
+    return stranger.dead and (not stranger.address or _displaced(state, stranger))
+
+
+def unsettled(state: ClusterState) -> str:
+    """What the servers are about to find out or to settle by themselves, in words; empty where nothing is.
+
+    That is: an identity that is gone and not yet failed by all, and a failed primary that has a replica among our nodes.
+    """
+    primaries = {node.primary_id for node in state.nodes.values()}
+    for stranger in state.strangers:
+        name = f"{stranger.id[:8]} ({stranger.address or 'no address'}:{stranger.port})"
+        if not stranger.dead and (stranger.health is Health.SUSPECT or _displaced(state, stranger)):
+            return f"{name} is gone, and not all nodes know it yet"
+        if stranger.health is Health.FAILED and stranger.slots and stranger.id in primaries:
+            return f"{name} is failed, and its replica has not taken over yet"
+    return ""
+
+
+def left_over(state: ClusterState) -> frozenset[NodeId]:
+    """Nodes that hold no key and know nobody but dead members of a cluster that is gone."""
+    dead = {s.id for s in state.strangers if s.dead}
+    nodes = state.nodes.values()
+    return frozenset(n.id for n in nodes if n.knows and n.knows <= dead and not n.view.keys)
+
+
+def _displaced(state: ClusterState, stranger: StrangerState) -> bool:
+    return (stranger.address, stranger.port) in {(n.view.address, e.port) for e, n in state.nodes.items()}
 
 
 def _silent(topology: Topology, state: ClusterState) -> None:
@@ -56,6 +82,12 @@ def _silent(topology: Topology, state: ClusterState) -> None:
 def _duplicates(state: ClusterState) -> None:
     for node_id, places in state.duplicates:
         where = " and ".join(map(str, places))
+        if len({(state.nodes[e].view.address, e.port) for e in places}) == 1:
+            raise PlanError(
+                "duplicate-node-id",
+                f"{where} are one server: both lead to {state.nodes[places[0]].view.address}:{places[0].port}",
+                hint="give each node its own address or port in cluster.yml",
+            )
         raise PlanError(
             "duplicate-node-id",
             f"{where} have one identity, {node_id[:8]}: one of them is a clone (a copied data directory or image)",
@@ -65,9 +97,15 @@ def _duplicates(state: ClusterState) -> None:
 
 def _live_strangers(state: ClusterState) -> None:
     for stranger in state.strangers:
-        if stranger.health is Health.FAILED:
+        if stranger.dead:
             continue
         members = ", ".join(map(str, stranger.known_by[:6]))
+        if _displaced(state, stranger):
+            raise PlanError(
+                "nodes-disagree",
+                f"{members} still take {stranger.id[:8]} for alive, in whose place another node answers now",
+                hint="wait a node timeout, until they have noticed, then run again",
+            )
         raise PlanError(
             "belongs-to-another-cluster",
             f"{members} know the node {stranger.id[:8]} at {stranger.address}:{stranger.port}, which cluster.yml does "
@@ -104,12 +142,29 @@ def _disputes(state: ClusterState) -> None:
 
 
 def _missing_owners(state: ClusterState) -> None:
+    gone = left_over(state)
+    leaving = {endpoint for endpoint, node in state.nodes.items() if node.id in gone}
     for stranger in state.strangers:
-        if stranger.slots:
-            raise PlanError(
-                "slot-owner-missing",
-                f"{len(stranger.slots):,} slots ({stranger.slots}) belong to {stranger.id[:8]} at "
-                f"{stranger.address or 'an unknown address'}:{stranger.port}, which is failed and not among our nodes",
-                hint="start that node again with its data; if it is lost for good, its shard's data is lost too: "
-                "CLUSTER FORGET it on all nodes to say so, then run again",
-            )
+        if stranger.slots and not leaving.issuperset(stranger.known_by):
+            raise _missing_owner(state, stranger)
+
+
+def _missing_owner(state: ClusterState, stranger: StrangerState) -> PlanError:
+    copies = [f"{e} ({n.view.keys:,} keys)" for e, n in state.nodes.items() if n.primary_id == stranger.id]
+    message = (
+        f"{len(stranger.slots):,} slots ({stranger.slots}) belong to {stranger.id[:8]} at "
+        f"{stranger.address or 'an unknown address'}:{stranger.port}, which is gone and not among our nodes"
+    )
+    if copies:
+        return PlanError(
+            "slot-owner-missing",
+            f"{message}; it has not been replaced by its replica {', '.join(copies)}",
+            hint="start that node again with its data and its nodes.conf; if it is lost for good, CLUSTER FAILOVER FORCE on "
+            "the replica makes it the primary (what it had not received is lost); then run again",
+        )
+    return PlanError(
+        "slot-owner-missing",
+        message,
+        hint="start that node again with its data; if it is lost for good, its shard's data is lost too: "
+        "CLUSTER FORGET it on all nodes to say so, then run again",
+    )

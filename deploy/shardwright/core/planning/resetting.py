@@ -1,5 +1,7 @@
 """Nodes that must be emptied before they can take part, which needs consent by name.
 
+A primary that lost its slots and still holds their keys is no such node as long as nobody else owns them: it gets them back.
+
 A reset is always *hard*: with its old identity kept, the node's former peers would go on talking to it, and its gossip
 would introduce our nodes to theirs.
 """
@@ -10,6 +12,7 @@ from ...model.observation import Role
 from ...model.plan import Hazard, Phase, Reset, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Topology
+from .refusing import left_over
 
 
 def reset_phase(topology: Topology, state: ClusterState) -> tuple[Phase | None, tuple[Hazard, ...]]:
@@ -29,7 +32,7 @@ def reset_phase(topology: Topology, state: ClusterState) -> tuple[Phase | None, 
 def _hazard(node: NodeState, state: ClusterState) -> Hazard | None:
     view = node.view
     alone = not node.knows
-    idle = node.role is Role.PRIMARY and not node.slots and not alone
+    idle = node.role is Role.PRIMARY and not node.slots and not alone and sum(view.stray.values()) < view.keys
     if view.keys and (alone or idle):
         place = "knows no other node" if alone else "is a primary without slots"
         return Hazard(
@@ -38,11 +41,10 @@ def _hazard(node: NodeState, state: ClusterState) -> Hazard | None:
             f"{node.endpoint} holds {view.keys:,} keys and {place}: joining it would delete them "
             "(export them first, or take another node)",
         )
-    ours = {n.id for n in state.nodes.values()}
-    if not alone and not node.slots and not (node.knows & ours) and node.role is Role.PRIMARY:
+    if node.id in left_over(state):
         return Hazard(
             "leaves-other-cluster",
             str(node.endpoint),
-            f"{node.endpoint} is empty, but still lists {len(node.knows)} nodes of another cluster, all of them failed",
+            f"{node.endpoint} holds no keys, but still lists {len(node.knows)} nodes of another cluster, all of them failed",
         )
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...model.observation import Health
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState
 from ...model.topology import Topology
@@ -57,14 +56,14 @@ def _strangers(state: ClusterState) -> Iterator[Finding]:
     for stranger in state.strangers:
         if (stranger.address, stranger.port) in silent:
             continue
-        dead = stranger.health is Health.FAILED
+        dead = stranger.dead
         where = f"{stranger.address or 'no address'}:{stranger.port}"
         yield Finding(
             "dead-member" if dead else "unknown-member",
             Severity.WARNING if dead and not stranger.slots else Severity.ERROR,
             where,
             f"{len(stranger.known_by)} of our nodes list {stranger.id[:8]} at {where}, which cluster.yml does not name"
-            + (" (failed)" if dead else ""),
+            + (" (dead)" if dead else ""),
             "CLUSTER FORGET it on every node" if dead else "add its host to cluster.yml, or take it out of the cluster",
         )
 
