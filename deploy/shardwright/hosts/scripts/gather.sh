@@ -57,7 +57,7 @@ part_engine() {
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
   if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)"; fi
-  if [ -n "$SW_BUNDLE_CURRENT" ] && [ -e "$SW_BUNDLE_CURRENT" ]; then
+  if [ -n "$SW_BUNDLE_CURRENT" ] && [ -L "$SW_BUNDLE_CURRENT" ]; then
     say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
   fi
 }
