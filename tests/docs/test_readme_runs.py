@@ -30,7 +30,6 @@ NOT_RUN = {
     "pyinfra -y inventories/cache/inventory.py deploy/cluster.py": "needs those hosts",
     ".venv/bin/pyinfra -y inventories/staging/inventory.py deploy/cluster.py": "needs those hosts",
 }
-LOCAL = [". .venv/bin/activate", MAIN]
 
 
 class Checkout:
@@ -109,6 +108,15 @@ def test_every_command_is_run_or_known_not_to_be() -> None:
     init = [c for c in said if c.startswith("shardwright init")]
     assert len(init) == 1
     assert sorted(said) == sorted([*NOT_RUN, *local_commands(), *init])
+
+
+def test_the_demo_says_what_the_readme_says() -> None:
+    script = (ROOT / "scripts" / "demo").read_text().replace("$env", "inventories/local")
+    said = commands(
+        "```sh\n" + "\n".join(line[4:] for line in script.splitlines() if line.startswith("    ")) + "\n```"
+    )
+    ours = [line for line in said if re.match(r"\.|pyinfra|shardwright|python", line)]
+    assert ours == [line for line in local_commands() if line != MAIN]
 
 
 @pytest.mark.engine
