@@ -324,3 +324,37 @@ def test_the_files_of_a_host_say_nothing_to_its_other_users(three: Deployed) -> 
         mode = host.exec(["stat", "-c", "%a %U %G", holders[0]]).stdout.split()
         assert mode == ["640", "root", "shardwright"]
         assert "Permission denied" in host.ssh(f"cat {holders[0]}", check=False).stderr
+
+
+def test_a_bus_port_closed_one_way_is_named_by_pair(lab: Lab, three: Deployed) -> None:
+    one, two, _ = three.hosts
+    lab.faults.block_port(two, 16379, one)
+    result = three.run()
+    explained(result, 5, "bus-port-closed", f"{one.address}:6379", f"{two.address}:6379", "16379")
+    lab.faults.heal(two)
+    assert three.run().proved
+
+
+def test_through_a_jump_host(three: Deployed) -> None:
+    gate, *rest = three.hosts
+    rows = three.spec("bundled", "transport: ssh")
+    for host in rest:
+        row = f"{{name: {host.name}, address: {host.address}, zone: {host.zone}}}"
+        rows = rows.replace(row, row[:-1] + f", ssh: {{jump: {gate.address}}}}}")
+    three.write(rows)
+    result = three.run()
+    assert result.proved, result
+    for host in rest:
+        said = host.exec("journalctl -q -u ssh -o cat | grep 'Accepted publickey for deploy'").stdout
+        assert f"from {gate.address} " in said
+        assert len([line for line in said.splitlines() if f"from {gate.address} " not in line]) == 0
+
+
+def test_a_server_that_cannot_start_says_why_without_its_secrets(three: Deployed) -> None:
+    three.write(three.spec("bundled", "settings: {maxmemory: 64mb}"))
+    assert three.run().proved
+    host = three.hosts[1]
+    host.exec("systemctl stop shardwright-trial@6379")
+    host.exec("rm /var/lib/shardwright/trial/6379/.shardwright-node")
+    result = three.run()
+    explained(result, 5, "data-dir-unmarked", "h2 (", "/var/lib/shardwright/trial/6379", "mount the file system")

@@ -7,6 +7,7 @@ the connecting, but only once a state is initialised, which is after the invento
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sys
@@ -57,7 +58,8 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         stop(run, ended)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, _interrupted, number, run, ended)
+        # In a greenlet of its own, as it writes files. Not by gevent's own handlers: pyinfra has taken SIGINT from them.
+        signal.signal(number, lambda n, _: gevent.spawn(_interrupted, signal.Signals(n), run, ended))
     state.init = init  # type: ignore[method-assign]
     state.fail_hosts = fail_hosts  # type: ignore[method-assign]
 
@@ -128,6 +130,12 @@ class _Connecting(BaseStateCallback):
         result.errors = (_connect_error(subject(result.spec), error, known_hosts),)
 
 
+def _missing_key(text: str) -> str:
+    """For whom there is no key: the host itself, or a jump host before it."""
+    found = re.search(r"No host key for (\S+)", text)
+    return f"no ssh host key for {found[1] if found else 'it'}"
+
+
 def _connect_error(who: str, error: Exception, known_hosts: str) -> ShardwrightError:
     cause = error.__context__
     text = str(error)
@@ -141,7 +149,7 @@ def _connect_error(who: str, error: Exception, known_hosts: str) -> ShardwrightE
     if "No host key for" in text:
         return ObservationError(
             "host-key-unknown",
-            f"{who}: no ssh host key for it in {known_hosts}; nothing was changed on any host",
+            f"{who}: {_missing_key(text)} in {known_hosts}; nothing was changed on any host",
             hint=f"get its key from a trusted place, or: ssh-keyscan HOST >> {known_hosts}, after comparing fingerprints",
         )
     if "Authentication" in text:

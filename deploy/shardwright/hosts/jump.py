@@ -14,6 +14,8 @@ from pathlib import Path
 
 from ..model.spec import HostSpec
 
+DEFAULT_PORT = 22
+
 
 def config_file(hosts: Iterable[HostSpec]) -> str:
     """The path of an ssh configuration for these hosts; the user's own is included after it."""
@@ -33,12 +35,12 @@ def _target(host: HostSpec) -> str:
 
 def _jump(host: HostSpec) -> str:
     ssh = host.ssh
-    user, _, place = (ssh.jump or "").rpartition("@")
-    name = place.rsplit(":", 1)[0] if place.count(":") == 1 else place
-    lines = [f"Host {name}", f"  StrictHostKeyChecking {'yes' if ssh.strict_host_key else 'accept-new'}"]
+    lines = [f"Host {ssh.jump}", f"  StrictHostKeyChecking {'yes' if ssh.strict_host_key else 'accept-new'}"]
+    # A port that is written is kept as text, and then 22 is looked up among the host keys as [HOST]:22.
+    lines += [f"  Port {ssh.port}"] if ssh.port != DEFAULT_PORT else []
     lines += [f"  UserKnownHostsFile {ssh.known_hosts}"] if ssh.known_hosts else []
     lines += [f"  IdentityFile {ssh.key}"] if ssh.key else []
-    lines += [f"  User {user or ssh.user}"] if user or ssh.user else []
+    lines += [f"  User {ssh.user}"] if ssh.user else []
     return "\n".join(lines) + "\n"
 
 
