@@ -126,6 +126,17 @@ def save(name: str, results: Mapping[str, Any]) -> Path:
     return path
 
 
+def write_section(name: str, text: str) -> None:
+    """Put `text` between the marks ``<!-- name -->`` and ``<!-- /name -->`` of ``benchmarks/README.md``."""
+    path = RESULTS.parent / "README.md"
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    head, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise BenchmarkError(f"{path} has no {begin} ... {end}")
+    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Spread | Ran):
         return asdict(value)
