@@ -179,7 +179,7 @@ def shape(made: Lab) -> dict[int, tuple[str, int | None, frozenset[int]]]:
 
 def assert_proved(made: Lab, *, live: Mapping[str, str] | None = None) -> None:
     """The servers are the topology: from each of them, asked by redis-py alone."""
-    members = [n for n in made.topology.nodes]
+    members = made.topology.nodes
     views = []
     for node in members:
         one = client(node.endpoint.port, made.password, node.endpoint.host)

@@ -72,7 +72,7 @@ def _silent(topology: Topology, state: ClusterState) -> None:
         lines.append(f"- {node.name} ({node.endpoint}{zone}): {reason}")
     raise ObservationError(
         "nodes-silent",
-        f"{len(missing)} of {len(topology.nodes)} nodes gave no view; the cluster was not changed:\n"
+        f"{len(missing)} of {len(topology.nodes)} nodes gave no view, so nothing more was changed:\n"
         + "\n".join(lines),
         hint="bring them back (is the service running, is the client port open from here, is it the right password?) "
         "and run the same command again",

@@ -19,13 +19,17 @@ def ownership(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """Uncovered, disputed and open slots, nodes that do not serve, shards off their quota, equal epochs."""
     problems = [*_owners(state), *_not_serving(topology, state)]
     yield from problems
-    if not problems and state.nodes:
+    if not problems and _all_asked(topology, state) and state.agreed and not any(s.slots for s in state.strangers):
         yield Finding(
             "slots-served", Severity.OK, topology.name, f"all {SLOT_COUNT:,} slots have one owner, by every view"
         )
     yield from _open(state)
     yield from _quotas(topology, state)
     yield from _epochs(state)
+
+
+def _all_asked(topology: Topology, state: ClusterState) -> bool:
+    return bool(state.nodes) and all(node.endpoint in state.nodes for node in topology.nodes)
 
 
 def _owners(state: ClusterState) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ def running(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     settings = [finding for node in state.nodes.values() for finding in _settings(topology, node)]
     yield from settings
     found = sorted({f"{n.view.product} {n.view.version}" for n in state.nodes.values()})
+    if any(node.endpoint not in state.nodes for node in topology.nodes):
+        return
     if not versions:
         yield Finding(
             "versions-wanted", Severity.OK, topology.name, f"{len(state.nodes)} servers, all {', '.join(found)}"

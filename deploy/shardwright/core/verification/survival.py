@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState
-from ...model.topology import Node, Topology
+from ...model.topology import Node, Shard, Topology
 from .copies import primary_of
 
 Label = Callable[[Node], str]
@@ -26,7 +26,7 @@ _ORDER = ("none", "host", "rack", "zone")
 def survival(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """For each level of failure domains with labels: whether any one of them may die."""
     primaries = _primaries(topology, state)
-    shards = [[n for n in shard.members if _counts(n, state)] for shard in topology.shards]
+    shards = [[n for n in shard.members if _counts(n, shard, state)] for shard in topology.shards]
     yield from _shared(topology)
     for level, label in _LEVELS:
         domains = sorted({label(node) for node in topology.nodes})
@@ -63,10 +63,13 @@ def _primaries(topology: Topology, state: ClusterState) -> dict[str, Node]:
     return found
 
 
-def _counts(node: Node, state: ClusterState) -> bool:
-    """Whether the node is there and holds a live copy."""
-    seen = state.nodes.get(node.endpoint)
-    return seen is not None and seen.view.primary_link_up and not seen.view.syncing
+def _counts(node: Node, shard: Shard, state: ClusterState) -> bool:
+    """Whether the node is there and holds a live copy of the shard."""
+    seen, primary = state.nodes.get(node.endpoint), primary_of(shard, state)
+    if seen is None or primary is None:
+        return False
+    follows = seen.primary_id == primary.id and seen.view.primary_link_up and not seen.view.syncing
+    return seen.id == primary.id or follows
 
 
 def _dies(shards: list[list[Node]], primaries: dict[str, Node], label: Label, domain: str) -> bool:
