@@ -27,6 +27,10 @@ class LabError(RuntimeError):
     """The lab could not do what was asked; the message says what was seen."""
 
 
+DEFAULT_LAB = "lab"
+"""The lab that has no other name."""
+
+
 def cache_dir() -> Path:
     """The directory that outlives checkouts: cached roots, the lab's ssh key, the state of each lab."""
     return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.lab.common import LabError, cache_dir, locked, run, wait_for
+from tests.lab.common import DEFAULT_LAB, LabError, cache_dir, locked, run, wait_for
 from tests.lab.faults import Faults
 from tests.lab.machine import Machine
 from tests.lab.network import Network, network_of
@@ -82,7 +82,7 @@ class Lab:
     """One lab of this machine. Several may exist side by side under different names, each with its own network."""
 
     def __init__(self, name: str | None = None, say: Callable[[str], None] = lambda text: None) -> None:
-        self.name = name or os.environ.get(NAME_VARIABLE) or "lab"
+        self.name = name or os.environ.get(NAME_VARIABLE) or DEFAULT_LAB
         self.home = cache_dir() / "labs" / self.name
         self._lock = cache_dir() / "labs" / f"{self.name}.lock"
         self._say = say

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.common import LabError, cache_dir, locked, run
+from tests.lab.common import DEFAULT_LAB, LabError, cache_dir, locked, run
 
 SUBNETS = 64
 FIRST_HOST = 10
@@ -137,7 +137,8 @@ def network_of(lab: Path) -> Network:
         taken = {json.loads(f.read_text())["index"] for f in lab.parent.glob("*/network.json")}
         routes = json.loads(run("ip", "-json", "-4", "route", "show", "table", "all").stdout)
         used = [_route(route["dst"]) for route in routes if route.get("dst", "default") != "default"]
-        for index in range(SUBNETS):
+        # The first network is kept for the lab without a name of its own, which inventories/lab describes.
+        for index in range(SUBNETS) if lab.name == DEFAULT_LAB else range(1, SUBNETS):
             network = Network(index)
             own = ipaddress.ip_network(network.subnet)
             if index in taken or Path(f"/sys/class/net/{network.bridge}").exists():
