@@ -1,4 +1,4 @@
-"""`shardwright plan | apply | verify | render | explain | init | bundle`: the front door without pyinfra.
+"""`shardwright plan | apply | verify | drift | adopt | render | explain | init | bundle`: the front door without pyinfra.
 
 Works on the cluster alone: hosts are the business of `deploy/*.py`. Results go to stdout, progress and errors to stderr.
 Imports are made inside the commands, so that `shardwright explain` does not pay for paramiko.
@@ -102,6 +102,19 @@ def verify(environment: str, as_json: bool, reports: Path) -> None:
     from .model.run import Command
 
     _run(environment, Command.VERIFY, as_json, reports, (), verify_only)
+
+
+@main.command()
+@_environment
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
+@_ends_well
+def drift(environment: str, as_json: bool, reports: Path) -> None:
+    """Compare cluster.yml with the servers and the cluster; change nothing. Hosts: deploy/drift.py."""
+    from .control.drifting import find_drift
+    from .model.run import Command
+
+    _run(environment, Command.DRIFT, as_json, reports, (), find_drift)
 
 
 @main.command()

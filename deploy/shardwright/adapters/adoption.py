@@ -85,7 +85,7 @@ def adopt_environment(
         force: write over files that are there.
 
     Raises:
-        SpecError: ``address-malformed``, ``environment-exists``, or the password can't be read.
+        SpecError: ``adopt-address``, ``environment-exists``, or the password can't be read.
         ObservationError: the node gave no view.
         PlanError: with every reason why a spec can't say this cluster.
     """
@@ -148,7 +148,7 @@ def lines(adopted: Adopted) -> list[str]:
 def _door(address: str) -> Endpoint:
     host, colon, port = address.rpartition(":")
     if not colon or not host.strip("[]") or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise _wrong("address-malformed", ascii(address)[:80], "HOST:PORT", "for example  10.0.0.1:6379")
+        raise _wrong("adopt-address", ascii(address)[:80], "HOST:PORT", "for example  10.0.0.1:6379")
     return Endpoint(host.strip("[]"), int(port), 0)
 
 

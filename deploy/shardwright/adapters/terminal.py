@@ -10,7 +10,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from rich import box
@@ -31,6 +31,7 @@ from ..core.report_text import (
     size,
     verdict_line,
 )
+from ..model.drift import Drift
 from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.report import Finding, MemberRow, Report, Severity, ShardRow
 from ..model.run import RunRecord, Verdict
@@ -41,9 +42,12 @@ _GOOD = (Verdict.PROVED, Verdict.PLANNED, Verdict.DONE)
 
 def report_table(report: Report | None, run: RunRecord, console: Console) -> None:
     """Print the table of shards, what is not OK, the run's warnings and error, and last the verdict in one line."""
-    if report is not None and report.shards:
+    compared = report is not None and report.drift is not None
+    if report is not None and report.drift:
+        _print_drift(report.drift, console)
+    elif report is not None and report.shards and not compared:
         console.print(_table(report.shards))
-    for severity in GRAVEST_FIRST[:-1]:
+    for severity in GRAVEST_FIRST[1:-1] if compared else GRAVEST_FIRST[:-1]:
         for finding in of_severity(report, severity) if report else ():
             _print(console, _finding(finding))
     for warning in run.warnings:
@@ -54,6 +58,25 @@ def report_table(report: Report | None, run: RunRecord, console: Console) -> Non
         _print(console, Text(changes_line(run)))
     good = shown_verdict(report, run) in _GOOD
     _print(console, Text(printable(verdict_line(report, run)), style="bold green" if good else "bold red"))
+
+
+def _print_drift(drifts: Iterable[Drift], console: Console) -> None:
+    """The differences as a table, equal ones of several nodes in one row; below it how they are mended, each remedy once."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    hints: dict[str, None] = {}
+    for d in drifts:
+        places.setdefault((d.truth, d.name, d.wanted, d.found, d.mend), []).append(d.subject)
+        hints |= {f"{d.mend:8} {d.hint} [{d.code}]": None} if d.hint else {}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title, width in (("truth", 7), ("where", 12), ("what", 16), ("wanted", 8), ("found", 16), ("mended by", 9)):
+        table.add_column(title, overflow="fold", min_width=width)
+    for (truth, *rest), where in places.items():
+        shown = ", ".join(where) if len(where) < 4 else f"{len(where)} of them: {where[0]} to {where[-1]}"
+        table.add_row(*(Text(printable(cell)) for cell in (truth, shown, *rest)))
+    # A log has no width: folding would only tear it apart.
+    console.print(table, width=console.width if console.is_terminal else 180, crop=False)
+    for hint in hints:
+        _print(console, Text(printable(hint)))
 
 
 def console_on(stream: TextIO) -> Console:

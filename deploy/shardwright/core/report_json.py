@@ -23,7 +23,7 @@ def report_json(report: Report | None, run: RunRecord) -> dict[str, Any]:
         report: what was verified, or None where the run ended before.
         run: the run.
     """
-    return {
+    values: dict[str, Any] = {
         "schema": SCHEMA,
         "verdict": str(shown_verdict(report, run)),
         "summary": verdict_line(report, run),
@@ -32,6 +32,9 @@ def report_json(report: Report | None, run: RunRecord) -> dict[str, Any]:
         "shards": [_shard(s) for s in report.shards] if report else [],
         "findings": [asdict(f) | {"severity": str(f.severity)} for f in report.findings] if report else [],
     }
+    if report is not None and report.drift is not None:
+        values["drift"] = [asdict(d) | {"truth": str(d.truth), "mend": str(d.mend)} for d in report.drift]
+    return values
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:

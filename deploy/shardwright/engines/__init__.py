@@ -22,6 +22,7 @@ from .product import (
 )
 from .quoting import quote, unquote
 from .settings import check_setting, config_line, directive_of, is_live, same
+from .values import same as same_value
 from .version import Version, VersionRange
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "owner",
     "quote",
     "same",
+    "same_value",
     "table",
     "tables",
     "tables_in",

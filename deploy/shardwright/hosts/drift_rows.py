@@ -62,13 +62,17 @@ def _of(change: Change, blueprint: Blueprint, state: HostState) -> Iterator[Drif
         case EnableInstances():
             for instance in action.instances:
                 word = state.unit(instance.service).enabled or "not enabled"
-                yield _drift("drift-service-boot", Truth.SERVICE, instance.name, instance.service, "started at boot", word)
+                yield _drift(
+                    "drift-service-boot", Truth.SERVICE, instance.name, instance.service, "started at boot", word
+                )
         case MaskUnit():
             word = state.unit(action.unit).load or "unknown"
             yield _drift("drift-service-other", Truth.SERVICE, host, action.unit, "masked", word)
         case ReloadManager():
             found = "older than the unit files"
-            yield _drift("drift-service-stale", Truth.SERVICE, host, "systemd", "the unit files as they lie there", found)
+            yield _drift(
+                "drift-service-stale", Truth.SERVICE, host, "systemd", "the unit files as they lie there", found
+            )
         case InstallPackages() | InstallBundle():
             wanted = f"{blueprint.engine.product} {blueprint.engine.versions}"
             yield _drift("drift-engine", Truth.ENGINE, host, blueprint.engine.server, wanted, state.engine or "absent")
@@ -78,7 +82,9 @@ def _of(change: Change, blueprint: Blueprint, state: HostState) -> Iterator[Drif
             found = f"{now_at.source} {now_at.fstype} {now_at.options}" if now_at else "not mounted"
             yield _drift("drift-mount", Truth.FILE, host, action.target, text, found)
         case CreateUser():
-            yield _drift("drift-user", Truth.FILE, host, f"user {action.name}", "a system user with its group", "absent")
+            yield _drift(
+                "drift-user", Truth.FILE, host, f"user {action.name}", "a system user with its group", "absent"
+            )
         case _:
             yield _drift("drift-file", Truth.FILE, host, change.text, "done", "not done")
 
@@ -110,7 +116,9 @@ def _kernel_of_others(blueprint: Blueprint, state: HostState, found: HostChanges
         if text is not None:
             now = kernel[setting.path].value
             hint = f"on the machine itself, as root: echo {setting.value} > {setting.path}"
-            yield Drift("drift-kernel", Truth.KERNEL, blueprint.host, setting.name, setting.value, now, Mend.PERSON, hint)
+            yield Drift(
+                "drift-kernel", Truth.KERNEL, blueprint.host, setting.name, setting.value, now, Mend.PERSON, hint
+            )
 
 
 def _restarts(found: HostChanges) -> Iterator[Drift]:

@@ -1,7 +1,7 @@
 """The deploy `drift`: look at every host and at the cluster, say every difference, change nothing.
 
-One look a host, as of every deploy; only where a configuration file was edited a second one fetches its text, to name the lines.
-That text holds the password: it is compared at once and not kept.
+One look a host, as of every deploy; only where a configuration file was edited a second one fetches its text, to name the
+lines. That text holds the password: it is compared at once and not kept.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ import shlex
 from collections.abc import Iterable
 from functools import partial
 
+from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 
+from ..control.converging import Means
 from ..control.drifting import find_drift
+from ..control.run import Proof
 from ..core.config_lines import ConfigFile
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint, File
 from ..model.endpoint import Endpoint
+from ..model.report import Finding
+from ..model.topology import Topology
 from . import drift_rows, operations, shell
 from .forming import elected, once
 from .operations import Commands
@@ -49,7 +54,7 @@ def compare_hosts() -> Commands:
             result.config_files = _config_files(result.blueprint, other, texts)
         except ShardwrightError as error:
             result.errors = (error,)
-            yield operations.failing()
+            yield FunctionCommand(operations.fail, (), {})
             return
     host.noop("nothing is changed")
     yield from ()
@@ -64,10 +69,10 @@ def compare_cluster() -> Commands:
         yield from once(state, run, partial(_find, run), forecast=False)
 
 
-def _find(run: Run, *args: object, **kwargs: object) -> object:
+def _find(run: Run, topology: Topology, means: Means, *, canary: bool, further: Iterable[Finding]) -> Proof:
     rows = tuple(row for result in run.hosts.values() for row in result.drift)
     files = {endpoint: file for result in run.hosts.values() for endpoint, file in result.config_files}
-    return find_drift(*args, files=files, hosts=rows, **kwargs)  # type: ignore[arg-type]
+    return find_drift(topology, means, canary=canary, further=further, files=files, hosts=rows)
 
 
 def _reading(paths: Iterable[str]) -> str:

@@ -41,7 +41,7 @@ def form() -> Commands:
     host, state = here()
     run = run_of(state)
     if host is elected(state, run):
-        yield from _once(state, run, form_and_verify, forecast=True)
+        yield from once(state, run, form_and_verify, forecast=True)
 
 
 @operation()
@@ -50,7 +50,7 @@ def verify() -> Commands:
     host, state = here()
     run = run_of(state)
     if host is elected(state, run):
-        yield from _once(state, run, verify_only, forecast=False)
+        yield from once(state, run, verify_only, forecast=False)
 
 
 def elected(state: State, run: Run) -> Host | None:
@@ -72,7 +72,8 @@ def findings(run: Run) -> Iterator[Finding]:
         yield Finding("restart-needed", Severity.WARNING, instance or name, text, hint)
 
 
-def _once(state: State, run: Run, work: Callable[..., Proof], *, forecast: bool) -> Commands:
+def once(state: State, run: Run, work: Callable[..., Proof], *, forecast: bool) -> Commands:
+    """Do `work` on the cluster for all hosts, show and record it; `forecast`: show the plan where nothing is carried out."""
     try:
         if not state.is_executing:
             if forecast:

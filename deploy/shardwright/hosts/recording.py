@@ -17,7 +17,12 @@ from ..model.report import Report
 from ..model.run import Command, RunRecord, Verdict
 from .results import Run
 
-_SCRIPTS = {"cluster.py": Command.DEPLOY, "verify.py": Command.VERIFY, "remove.py": Command.REMOVE}
+_SCRIPTS = {
+    "cluster.py": Command.DEPLOY,
+    "verify.py": Command.VERIFY,
+    "remove.py": Command.REMOVE,
+    "drift.py": Command.DRIFT,
+}
 
 
 def command_of(arguments: list[str]) -> Command | None:

@@ -17,8 +17,11 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
 from ..adapters import run_context
+from ..core.config_lines import ConfigFile
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
+from ..model.drift import Drift
+from ..model.endpoint import Endpoint
 from ..model.run import Command
 from ..model.spec import HostSpec
 from .environment import Environment
@@ -28,7 +31,10 @@ from .state import HostState
 
 @dataclass
 class HostResult:
-    """One host in this run. `changes` are done, in words; `warnings` are (code, text); `execs` counts round trips."""
+    """One host in this run. `changes` are done, in words; `warnings` are (code, text); `execs` counts round trips.
+
+    `drift` and `config_files` are what a comparison found, where one was asked for.
+    """
 
     spec: HostSpec
     state: HostState | None = None
@@ -41,6 +47,8 @@ class HostResult:
     errors: tuple[ShardwrightError, ...] = ()
     clock_offset: float = 0.0
     execs: int = 0
+    drift: tuple[Drift, ...] = ()
+    config_files: tuple[tuple[Endpoint, ConfigFile], ...] = ()
 
     def warn(self, code: str, text: str) -> None:
         """Keep a warning for the final report; the same text once."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from .bundle_entries import BUNDLE_ENTRIES
 from .cluster_entries import CLUSTER_ENTRIES
+from .day2_entries import DAY2_ENTRIES
 from .engine_entries import ENGINE_ENTRIES
 from .entry import Entry
 from .file_entries import FILE_ENTRIES
@@ -21,7 +22,16 @@ from .spec_entries import SPEC_ENTRIES
 
 _LEVELS = ("host", "rack", "zone")
 
-TABLES = (FILE_ENTRIES, SPEC_ENTRIES, ENGINE_ENTRIES, BUNDLE_ENTRIES, HOST_ENTRIES, CLUSTER_ENTRIES, FINDING_ENTRIES)
+TABLES = (
+    FILE_ENTRIES,
+    SPEC_ENTRIES,
+    ENGINE_ENTRIES,
+    BUNDLE_ENTRIES,
+    HOST_ENTRIES,
+    CLUSTER_ENTRIES,
+    FINDING_ENTRIES,
+    DAY2_ENTRIES,
+)
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {

@@ -1,0 +1,47 @@
+"""`find_drift`: one look at all nodes, compared with what was declared. Changes nothing, not even a canary key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..core.config_lines import ConfigFile
+from ..core.consolidation import consolidate
+from ..core.drifting import drift_report, drifts
+from ..core.fitting import fit
+from ..core.running_settings import asked_names
+from ..model.drift import Drift
+from ..model.endpoint import Endpoint
+from ..model.report import Finding
+from ..model.topology import Topology
+from .adopting import unlike
+from .converging import Means
+from .observing import observe
+from .run import Proof
+
+
+def find_drift(
+    topology: Topology,
+    means: Means,
+    *,
+    canary: bool = False,  # noqa: ARG001 - every front door's work takes it
+    further: Iterable[Finding] = (),  # noqa: ARG001 - what hosts warn of is no drift
+    files: Mapping[Endpoint, ConfigFile] | None = None,
+    hosts: Iterable[Drift] = (),
+) -> Proof:
+    """The report on every difference; healthy where there is none.
+
+    Args:
+        topology: what was declared.
+        means: what to look with.
+        canary: not used: nothing is written.
+        further: not used.
+        files: configuration files by node; None where the hosts were not looked at.
+        hosts: differences found on the hosts.
+    """
+    transport = means.transport
+    names = sorted({*asked_names(), *(name for name, _ in (*topology.live, *topology.settings))})
+    state = consolidate(observe(transport, (node.endpoint for node in topology.nodes), names))
+    fitted = fit(topology, state)
+    others = unlike(transport, state.nodes, means.password)
+    rows = drifts(fitted, state, unlike=others, files=files, hosts=hosts)
+    return Proof(drift_report(fitted, state, rows, with_hosts=files is not None))
