@@ -57,11 +57,20 @@ def _versions(topology: Topology, state: ClusterState) -> Iterator[Finding]:
             "versions-mixed", Severity.WARNING, topology.name, f"the servers run {text}", "upgrade the older ones"
         )
     for product, text in found:
-        version = _parsed(text)
-        for advisory in advisories(engine_of(product), version) if version and product in ENGINES else ():
-            message = f"{advisory.code}: {advisory.reason}"
-            hint = f"first fixed in {advisory.fixed}; a distribution's package may carry the fix under its own suffix"
-            yield Finding("version-insecure", Severity.WARNING, f"{product} {text}", message, hint)
+        yield from _advised(product, text)
+
+
+def _advised(product: str, text: str) -> Iterator[Finding]:
+    """One finding for all published weaknesses: a package may have their fixes, which its server does not tell."""
+    version = _parsed(text)
+    known = advisories(engine_of(product), version) if version and product in ENGINES else ()
+    if known:
+        message = "; ".join(f"{advisory.code} ({advisory.reason})" for advisory in known)
+        newest = max(advisory.fixed for advisory in known)
+        hint = (
+            f"all fixed in {newest}; a distribution's package may carry the fixes under its own suffix: ask its tracker"
+        )
+        yield Finding("version-insecure", Severity.WARNING, f"{product} {text}", message, hint)
 
 
 def _settings(topology: Topology, node: NodeState) -> Iterator[Finding]:
