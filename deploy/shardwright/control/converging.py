@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..core.planning import plan, require_consent, unsettled
 from ..errors import ApplyError, PlanError
-from ..model.plan import Meet, Phase, Plan, Replicate
+from ..model.plan import Meet, Phase, Plan, Replicate, SetEpoch
 from ..model.progress import Moment, Progress, ProgressEvent, silent
 from ..model.secret import Secret
 from ..model.state import ClusterState
@@ -126,9 +126,10 @@ def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, w
             raise bus_error(closed)
     refusals = send(phase, means.transport, means.password)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
-    _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and not refusal.lost])
-    if any(refusal.lost for refusal in refusals):
-        means.progress(ProgressEvent(Moment.FAILED, phase.name, "a reply was lost; looking again"))
+    again = [refusal for refusal in refusals if refusal.lost or _overtaken(refusal)]
+    _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and refusal not in again])
+    if again:
+        means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))
         return None
 
     def retry() -> bool:
@@ -149,6 +150,11 @@ def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, w
 def _can_wait(refusal: Refusal) -> bool:
     """A replica that does not know its primary yet is asked again; nothing else is."""
     return isinstance(refusal.step, Replicate) and any(words in refusal.message for words in _WAITABLE)
+
+
+def _overtaken(refusal: Refusal) -> bool:
+    """Gossip that an earlier run began introduced the node between our look and our step; it has no need of a number."""
+    return isinstance(refusal.step, SetEpoch) and "does not know any other node" in refusal.message
 
 
 def _raise_refused(phase: Phase, refused: list[Refusal]) -> None:

@@ -37,7 +37,8 @@ def superseded(state: ClusterState, stranger: StrangerState) -> bool:
 def unsettled(state: ClusterState) -> str:
     """What the servers are about to find out or to settle by themselves, in words; empty where nothing is.
 
-    That is: an identity that is gone and not yet failed by all, and a failed primary that has a replica among our nodes.
+    That is: an identity that is gone and not yet failed by all, a failed primary that has a replica among our nodes, and a
+    primary that comes back when its replica has taken over.
     """
     primaries = {node.primary_id for node in state.nodes.values()}
     for stranger in state.strangers:
@@ -46,6 +47,9 @@ def unsettled(state: ClusterState) -> str:
             return f"{name} is gone, and not all nodes know it yet"
         if stranger.health is Health.FAILED and stranger.slots and stranger.id in primaries:
             return f"{name} is failed, and its replica has not taken over yet"
+    for dispute in state.disputes:
+        if any(group.issuperset(dispute.claimants) for group in state.groups):
+            return f"{' and '.join(map(str, dispute.claimants))} both claim slots, and one will hear of the other's epoch"
     return ""
 
 
