@@ -74,7 +74,9 @@ def _print_drift(drifts: Iterable[Drift], console: Console) -> None:
         shown = ", ".join(where) if len(where) < 4 else f"{len(where)} of them: {where[0]} to {where[-1]}"
         table.add_row(*(Text(printable(cell)) for cell in (truth, shown, *rest)))
     # A log has no width: folding would only tear it apart.
-    console.print(table, width=console.width if console.is_terminal else 180, crop=False)
+    usual, console.width = console.width, console.width if console.is_terminal else 180
+    console.print(table)
+    console.width = usual
     for hint in hints:
         _print(console, Text(printable(hint)))
 

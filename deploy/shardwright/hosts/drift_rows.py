@@ -51,7 +51,9 @@ def _of(change: Change, blueprint: Blueprint, state: HostState) -> Iterator[Drif
         case File():
             yield from _file(action, blueprint, state.path(action.path))
         case Directory():
-            yield _drift("drift-file", Truth.FILE, host, action.path, _mode(action), _found(state.path(action.path)))
+            yield _drift(
+                "drift-file", Truth.FILE, host, action.path, _mode(action), _found(action, state.path(action.path))
+            )
         case KernelSetting():
             now = dict(state.kernel)[action.path].value
             yield _drift("drift-kernel", Truth.KERNEL, host, action.name, action.value, now)
@@ -91,10 +93,14 @@ def _of(change: Change, blueprint: Blueprint, state: HostState) -> Iterator[Drif
 
 def _file(file: File, blueprint: Blueprint, now: PathState) -> Iterator[Drift]:
     """One file; what stands in an edited configuration is told line by line instead."""
-    if now.kind == "file" and any(i.config == file.path for i in blueprint.instances) and _mode(file) == _found(now):
+    if (
+        now.kind == "file"
+        and any(i.config == file.path for i in blueprint.instances)
+        and _mode(file) == _found(file, now)
+    ):
         return
-    wanted = _mode(file) if now.kind == "file" and _mode(file) != _found(now) else "as rendered"
-    found = _found(now) if wanted != "as rendered" else "absent" if now.kind == "absent" else "another text"
+    wanted = _mode(file) if now.kind == "file" and _mode(file) != _found(file, now) else "as rendered"
+    found = _found(file, now) if wanted != "as rendered" else "absent" if now.kind == "absent" else "another text"
     yield _drift("drift-file", Truth.FILE, blueprint.host, file.path, wanted, found)
 
 
@@ -103,8 +109,12 @@ def _mode(wanted: File | Directory) -> str:
     return f"mode {wanted.mode.lstrip('0')}{owner}"
 
 
-def _found(now: PathState) -> str:
-    return "absent" if now.kind == "absent" else f"mode {now.mode.lstrip('0')} {now.owner}:{now.group}"
+def _found(wanted: File | Directory, now: PathState) -> str:
+    """The same as is wanted, of what is there: an owner that nobody wished for is no difference."""
+    if now.kind == "absent":
+        return "absent"
+    owner = f" {now.owner if wanted.owner else ''}:{now.group if wanted.group else ''}"
+    return f"mode {now.mode.lstrip('0')}{owner if wanted.owner or wanted.group else ''}"
 
 
 def _kernel_of_others(blueprint: Blueprint, state: HostState, found: HostChanges) -> Iterator[Drift]:
