@@ -13,6 +13,7 @@ from ..engines.version import Version
 from ..errors import SpecError
 
 _COMMON = {
+    "databases": "16",
     "requirepass": "",
     "masterauth": "",
     "masteruser": "",
