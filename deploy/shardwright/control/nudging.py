@@ -1,22 +1,31 @@
-"""Makes two nodes of one cluster exchange what they are now, where gossip would take its time.
+"""Makes nodes of one cluster hear from each other at once, where gossip would take its time.
 
 A node tells others of its slots and its role only in messages of its own, and how often it writes to each is paced by the
 node timeout, further delayed by second-hand news that the peer is alive. A second MEET between nodes that know each other
-changes nothing but makes the peer answer at once, with its slots and its role. Only nodes that already list each other are
-ever named here.
+changes nothing, but is a message: the one that is met learns what the other is, and, with a tenth of them, whom it knows.
+Only nodes whose identity and membership were settled before the first of all meetings are ever named here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 
 from ..core.parsing import Unreadable, parse_nodes, text_of
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import PeerView, Silence
 from ..model.plan import Phase, Replicate
 from ..model.state import ClusterState
-from ..ports import Command, Transport
+from ..ports import Clock, Command, Transport
 from .observing import TIMEOUT
+
+FEW = 8
+"""Missing peers that a node is introduced to one by one; where more are missing, gossip is quicker."""
+PATIENCE = 1.0
+"""Seconds that a nudge has to work before it is repeated."""
+BUSY = 4
+"""Old pictures for each node above which gossip is still under way, as long as they become fewer."""
 
 Truth = Mapping[NodeId, tuple[Endpoint, str, NodeId | None, int]]
 """What each node is by its own word and by what it was just told: endpoint, IP, primary, mask of its slots."""
@@ -31,28 +40,62 @@ def truth_after(phase: Phase, before: ClusterState) -> Truth:
     }
 
 
-def nudge(lagging: Iterable[Endpoint], truth: Truth, transport: Transport) -> int:
-    """Make each lagging node hear from the peers of which it has an old picture; gives how many pairs there were."""
-    asked: Command = ("CLUSTER", "NODES")
-    answers = transport.ask({endpoint: [asked] for endpoint in lagging}, timeout=TIMEOUT)
-    meetings: dict[Endpoint, list[Command]] = {}
-    for endpoint, answer in answers.items():
-        if isinstance(answer, Silence):
-            continue
-        try:
-            _, peers = parse_nodes(text_of(answer[0]))
-        except Unreadable:
-            continue
-        meetings[endpoint] = [_meet(truth[peer.id]) for peer in peers if _outdated(peer, truth)]
-    transport.ask(meetings, timeout=TIMEOUT)
-    return sum(map(len, meetings.values()))
+class Nudger:
+    """Nudges nodes of one cluster, each pair at most once in `PATIENCE` seconds."""
 
+    def __init__(self, truth: Truth, transport: Transport, clock: Clock) -> None:
+        self._truth = truth
+        self._ids = {endpoint: node_id for node_id, (endpoint, _, _, _) in truth.items()}
+        self._transport = transport
+        self._clock = clock
+        self._nudged: dict[tuple[Endpoint, Endpoint], float] = {}
+        self._outdated = 0
 
-def _outdated(peer: PeerView, truth: Truth) -> bool:
-    known = truth.get(peer.id)
-    return known is not None and not peer.handshake and (peer.primary_id, peer.slots.mask) != known[2:]
+    def update(self, nodes: Collection[Endpoint]) -> set[Endpoint]:
+        """Make peers write to those of these nodes that have an old picture of them, or none; gives such nodes."""
+        pairs: list[tuple[Endpoint, Endpoint]] = []
+        for node, peers in self._views(nodes).items():
+            current = {peer.id for peer in peers if (peer.primary_id, peer.slots.mask) == self._truth[peer.id][2:]}
+            pairs += [(end, node) for i, (end, _, _, _) in self._truth.items() if i not in current and end != node]
+        before, self._outdated = self._outdated, len(pairs)
+        if len(pairs) <= BUSY * len(self._truth) or len(pairs) >= before > 0:
+            self._meet(pairs)
+        return {node for _, node in pairs}
 
+    def introduce(self, nodes: Collection[Endpoint], informed: Collection[Endpoint]) -> None:
+        """Help nodes that lack peers: to few missing ones directly, else by what two `informed` acquaintances know."""
+        pairs: list[tuple[Endpoint, Endpoint]] = []
+        for node, peers in self._views(nodes).items():
+            known = {self._truth[peer.id][0] for peer in peers}
+            missing = [endpoint for endpoint in self._ids if endpoint not in known and endpoint != node]
+            if len(missing) <= FEW:
+                pairs += [(node, endpoint) for endpoint in missing]
+            else:
+                pairs += [(endpoint, node) for endpoint in islice((e for e in informed if e in known), 2)]
+        self._meet(pairs)
 
-def _meet(node: tuple[Endpoint, str, NodeId | None, int]) -> Command:
-    endpoint, address, _, _ = node
-    return ("CLUSTER", "MEET", address, endpoint.port, endpoint.bus_port)
+    def _views(self, nodes: Iterable[Endpoint]) -> dict[Endpoint, list[PeerView]]:
+        """The peers of ours that each of these nodes lists; of those only that are who they were."""
+        question: Command = ("CLUSTER", "NODES")
+        found = {}
+        for endpoint, answer in self._transport.ask({e: [question] for e in nodes}, timeout=TIMEOUT).items():
+            if isinstance(answer, Silence):
+                continue
+            try:
+                myself, peers = parse_nodes(text_of(answer[0]))
+            except Unreadable:
+                continue
+            if self._ids.get(endpoint) == myself.id:
+                found[endpoint] = [peer for peer in peers if peer.id in self._truth and not peer.handshake]
+        return found
+
+    def _meet(self, pairs: Iterable[tuple[Endpoint, Endpoint]]) -> None:
+        """Make the first of each pair write to the second."""
+        now = self._clock.now()
+        commands: dict[Endpoint, list[Command]] = defaultdict(list)
+        for node, peer in pairs:
+            if now - self._nudged.get((node, peer), -PATIENCE) >= PATIENCE:
+                self._nudged[node, peer] = now
+                _, address, _, _ = self._truth[self._ids[peer]]
+                commands[node].append(("CLUSTER", "MEET", address, peer.port, peer.bus_port))
+        self._transport.ask(commands, timeout=TIMEOUT)

@@ -1,7 +1,6 @@
 """Bounded waits: each asks as little as can show its condition, and when its limit ends, says who did not meet it.
 
-`WHOLE` asks every node two short questions and takes the full look, whose size grows with the square of the nodes, only
-when every short answer is good.
+`WHOLE` takes the full look, whose size grows with the square of the nodes, only when every node is whole at a glance.
 """
 
 from __future__ import annotations
@@ -10,21 +9,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..core.consolidation import picture
-from ..core.parsing import Unreadable, number, parse_fields, parse_peer, text_of
+from ..core.parsing import Unreadable, parse_peer, text_of
 from ..core.settings import differing
 from ..model.endpoint import Endpoint
 from ..model.observation import PeerView, Role, Silence
-from ..model.plan import AddSlots, Configure, Forget, Meet, Phase, Reset, SetEpoch, Until
+from ..model.plan import AddSlots, Configure, Forget, Meet, Phase, Replicate, Reset, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.slots import SlotSet
 from ..model.state import ClusterState, NodeState
 from ..model.topology import Topology
 from ..ports import Answer, Clock, Command, Transport
-from .nudging import nudge, truth_after
+from .gathering import Gathering
+from .nudging import truth_after
 from .observing import TIMEOUT, look
 
-NUDGE_AFTER = 0.6
-"""Seconds that gossip has before nodes that lag behind are made to hear from the peers in question."""
+SHORTEST, LONGEST = 0.03, 1.0
+"""Seconds between two looks of a wait."""
 
 Unmet = Mapping[Endpoint, str]
 """What each node that does not meet the condition still lacks."""
@@ -57,24 +57,18 @@ class Waiter:
             retry: called between two looks; sends again what had to wait, and says whether anything is still to be sent.
         """
         started = self._clock.now()
-        truth = truth_after(phase, before)
-        pause, nudged = 0.02, started
-        unmet: Unmet = {}
+        gathering = Gathering(self._topology, self._transport, self._clock, truth_after(phase, before))
         while True:
             asked = self._clock.now()
-            if phase.until is Until.WHOLE and unmet and asked - nudged > NUDGE_AFTER:
-                nudge(_informed(unmet), truth, self._transport)
-                nudged = self._clock.now()
             pending = retry()
-            state, unmet = self._check(phase, before)
+            state, unmet = self._check(phase, before, gathering)
             if not unmet and not pending:
                 return Waited(state, {})
             now = self._clock.now()
             if now - started > phase.limit:
                 return Waited(state, unmet or dict.fromkeys(self._endpoints[:1], "a step could not be sent"))
             self._tell(phase, unmet)
-            pause = min(max(pause * 1.3, 2 * (now - asked)), 1.0)
-            self._clock.sleep(pause)
+            self._clock.sleep(min(max(SHORTEST, 3 * (now - asked), (now - started) / 20), LONGEST))
 
     def _tell(self, phase: Phase, unmet: Unmet) -> None:
         total = len(self._endpoints)
@@ -82,15 +76,24 @@ class Waiter:
         detail = f"{first[0]}: {first[1]}" if first else ""
         self._progress(ProgressEvent(Moment.WAITING, phase.name, detail, total - len(unmet), total))
 
-    def _check(self, phase: Phase, before: ClusterState) -> tuple[ClusterState | None, Unmet]:
+    def _check(self, phase: Phase, before: ClusterState, gathering: Gathering) -> tuple[ClusterState | None, Unmet]:
         if phase.until is Until.ACQUAINTED:
             return None, self._acquainted(phase, before)
-        if phase.until is Until.WHOLE:
-            hasty = self._not_whole_at_a_glance()
-            if hasty:
-                return None, hasty
-        state = look(self._topology, self._transport)
-        return state, _CHECKS[phase.until](phase, self._topology, state)
+        if phase.until is not Until.WHOLE:
+            state = look(self._topology, self._transport)
+            return state, _CHECKS[phase.until](phase, self._topology, state)
+        return self._whole(gathering)
+
+    def _whole(self, gathering: Gathering) -> tuple[ClusterState | None, Unmet]:
+        lacks: Unmet = gathering.lacking()
+        state: ClusterState | None = None
+        if not lacks:
+            state = look(self._topology, self._transport)
+            lacks = not_whole(self._topology, state)
+            gathering.doubt(lacks)
+        if lacks:
+            gathering.help()
+        return state, lacks
 
     def _acquainted(self, phase: Phase, before: ClusterState) -> Unmet:
         pairs = [(step.node, step.peer) for step in phase.steps if isinstance(step, Meet)]
@@ -105,17 +108,6 @@ class Waiter:
             if missing:
                 unmet[endpoint] = missing
         return unmet
-
-    def _not_whole_at_a_glance(self) -> Unmet:
-        asked: list[Command] = [("CLUSTER", "INFO"), ("INFO", "replication")]
-        answers = self._transport.ask(dict.fromkeys(self._endpoints, asked), timeout=TIMEOUT)
-        judged = {endpoint: _glance(answer, len(self._endpoints)) for endpoint, answer in answers.items()}
-        return {endpoint: lack for endpoint, lack in judged.items() if lack}
-
-
-def _informed(unmet: Unmet) -> list[Endpoint]:
-    """Those that know everybody, and lack only what their peers are now."""
-    return [endpoint for endpoint, lack in unmet.items() if not lack.startswith("knows ")]
 
 
 def _missing(answer: Answer, peers: list[NodeState]) -> str:
@@ -135,30 +127,14 @@ def _placed(peer: PeerView, node: NodeState) -> bool:
     return not peer.handshake and (peer.address, peer.port) == (node.view.address, node.endpoint.port)
 
 
-def _glance(answer: Answer, nodes: int) -> str:
-    if isinstance(answer, Silence):
-        return f"{answer.reason}: {answer.detail}"
-    try:
-        cluster, replication = (parse_fields(text_of(reply)) for reply in answer)
-    except Unreadable as error:
-        return str(error)
-    known = number(cluster, "cluster_known_nodes")
-    if known < nodes:
-        return f"knows {known} of {nodes} nodes"
-    if cluster.get("cluster_state") != "ok":
-        return "says that the cluster is not ok"
-    if replication.get("role") == "slave" and replication.get("master_link_status") != "up":
-        return "is not linked to its primary"
-    return ""
-
-
 def not_whole(topology: Topology, state: ClusterState) -> Unmet:
     """What keeps the cluster from being the topology, from every node's own view; empty where nothing does."""
     ids = {node.endpoint: state.nodes[node.endpoint].id for node in topology.nodes if node.endpoint in state.nodes}
     unmet: dict[Endpoint, str] = {e: f"{s.reason}: {s.detail}" for e, s in state.silences.items()}
     for endpoint, node_id in ids.items():
         node = state.nodes[endpoint]
-        strange = [str(e) for e, i in ids.items() if i != node_id and i not in node.knows - node.cut - node.misplaced]
+        linked = node.knows - node.cut - node.misplaced
+        strange = [str(e) for e, i in ids.items() if i != node_id and i not in linked]
         if strange:
             unmet[endpoint] = f"has no link to {', '.join(strange[:3])}" + (" and others" if len(strange) > 3 else "")
         elif not node.view.cluster_ok:
@@ -179,10 +155,6 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
         pictures = {e: picture(n.view, others) for e, n in state.nodes.items()}
         unmet = {e: "has an old picture of its peers" for e, seen in pictures.items() if seen != own_words}
     return unmet
-
-
-def _whole(_phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
-    return not_whole(topology, state)
 
 
 def _prepared(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
@@ -215,10 +187,24 @@ def _configured(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet
     return unmet
 
 
+def _following(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    unmet: dict[Endpoint, str] = {}
+    for step in phase.steps:
+        node = state.nodes.get(step.node)
+        if isinstance(step, Replicate) and (node is None or node.primary_id != step.primary_id):
+            unmet[step.node] = f"does not replicate {step.primary} yet"
+    return unmet
+
+
 def _closed(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
     touched = SlotSet.of(*(slot for step in phase.steps if (slot := getattr(step, "slot", None)) is not None))
     still = [slot for slot in state.open_slots if slot.slot in touched]
     return {end: f"slot {s.slot} is open" for s in still for end in (s.source, s.target) if end is not None}
+
+
+def _led(phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
+    following = {step.node for step in phase.steps if (n := state.nodes.get(step.node)) is None or not n.slots}
+    return dict.fromkeys(following, "does not lead yet") or not_whole(topology, state)
 
 
 def _forgotten(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
@@ -237,9 +223,10 @@ def _empty(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
 
 _CHECKS: Mapping[Until, Callable[[Phase, Topology, ClusterState], Unmet]] = {
     Until.PREPARED: _prepared,
-    Until.WHOLE: _whole,
+    Until.FOLLOWING: _following,
     Until.CONFIGURED: _configured,
     Until.CLOSED: _closed,
+    Until.LED: _led,
     Until.FORGOTTEN: _forgotten,
     Until.EMPTY: _empty,
 }

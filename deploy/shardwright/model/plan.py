@@ -73,6 +73,17 @@ class Replicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Failover:
+    """Make the replica `node` lead in place of `primary`, by a manual failover that loses nothing."""
+
+    node: Endpoint
+    primary: Endpoint
+
+    def __str__(self) -> str:
+        return f"let {self.node} lead in place of {self.primary}"
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Make `node` forget the identity `id`."""
 
@@ -139,23 +150,39 @@ class Reset:
         return f"reset {self.node}" + (f", deleting {self.keys:,} keys" if self.keys else "")
 
 
-Step = Configure | SetEpoch | AddSlots | Meet | Replicate | Forget | CloseSlot | FinishSlot | MigrateSlots | Reset
+Step = (
+    Configure
+    | SetEpoch
+    | AddSlots
+    | Meet
+    | Replicate
+    | Failover
+    | Forget
+    | CloseSlot
+    | FinishSlot
+    | MigrateSlots
+    | Reset
+)
 
 
 class Until(StrEnum):
     """The condition that ends a phase, as the cluster must show it.
 
-    `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other. `WHOLE`: every node is in its place, all views agree,
+    `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other.
+    `FOLLOWING`: every `Replicate` read back. `WHOLE`: every node is in its place, all views agree,
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
-    `MOVED`: the targets own what was moved, by every view. `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+    `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the cluster is whole.
+    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
     """
 
     PREPARED = "prepared"
     ACQUAINTED = "acquainted"
+    FOLLOWING = "following"
     WHOLE = "whole"
     CONFIGURED = "configured"
     CLOSED = "closed"
     MOVED = "moved"
+    LED = "led"
     FORGOTTEN = "forgotten"
     EMPTY = "empty"
 

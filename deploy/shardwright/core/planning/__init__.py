@@ -1,7 +1,7 @@
 """`plan`: from what should be and what is to what is to be done. Pure and deterministic; a rule a file.
 
 The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
-what others left open, prepare each node for itself, introduce, replicate, and put settings right at the very end.
+what others left open, prepare each node for itself, introduce, replicate, join, and put settings right at the very end.
 Re-planning after any phase gives the rest of the plan, because each rule looks only at what is, never at what an earlier
 run intended.
 """
@@ -17,7 +17,8 @@ from ...model.topology import Topology
 from .assigning import Assignment, assign
 from .fingerprint import fingerprint
 from .forgetting import forget_phase
-from .forming import introduce_phase, prepare_phase, replicate_phase
+from .forming import gather_phases, introduce_phase, prepare_phase
+from .leading import lead_phase
 from .open_slots import arriving, open_slots_phase
 from .refusing import refuse, unsettled
 from .resetting import reset_phase
@@ -43,14 +44,15 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     closing = open_slots_phase(state)
     assignment = assign(topology, state, arriving(closing))
     prepare = prepare_phase(topology, state, assignment)
-    replicate, hazards = replicate_phase(topology, state, assignment)
+    gathering, hazards = gather_phases(topology, state, assignment)
     phases: list[Phase | None] = [
         closing,
         prepare,
         introduce_phase(topology, state, assignment),
-        replicate,
+        *gathering,
         forget_phase(state),
         settle_phase(topology, state, prepare),
+        lead_phase(topology, state, assignment),
     ]
     return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
 

@@ -1,8 +1,10 @@
-"""Prepare each node for itself, introduce the nodes to each other, then give replicas their primaries.
+"""Prepare each node for itself, let each shard come together, then join the shards.
 
-Why this is fast: every node meets three seeds in different failure domains and its own primary, so knowledge needs one
-round of gossip and not a tour; all nodes are numbered before anyone meets anyone, so that no epochs collide; and while
-nothing holds data, the cluster runs with a short node timeout, which is what paces its gossip.
+Why this is fast: a node tells the others its slots and its role with the first message on a new link, and again only when
+the node timeout paces it to. So all that a node will be is settled before it meets more than its own shard: slots before
+anyone meets anyone, roles while a shard is alone. Then one round of gossip carries everything, started at three seeds in
+different failure domains. All nodes are numbered before, so that no epochs collide; and while nothing holds data, the
+cluster runs with a short node timeout, which is also the time that a primary waits before it says ok.
 
 Why this is safe: the short timeout comes with elections switched off, and only where no node holds a key. Replicas get
 lower numbers than primaries: servers drop messages of a node whose primary has the lower epoch as stale.
@@ -23,27 +25,44 @@ SEEDS = 3
 
 def node_timeout(nodes: int) -> int:
     """Node timeout while `nodes` servers form a cluster, in ms: short paces gossip, too short kills slow machines."""
-    return max(2_000, round(nodes * 42), round((nodes - 120) * 125))
+    return max(1_000, nodes * 20, (nodes - 120) * 125)
 
 
 def prepare_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
     """Numbers and slots, with temporary settings where no data can be at risk. No node hears of another yet."""
     steps: list[Step] = [*_epochs(topology, state), *_slots(assignment)]
-    forming = steps or any(_meetings(topology, state, assignment))
-    if forming and not any(node.view.keys for node in state.nodes.values()):
+    meetings = (*_within_shards(topology, state, assignment), *_between_shards(topology, state, assignment))
+    if (steps or meetings) and not any(node.view.keys for node in state.nodes.values()):
         steps += _temporary(topology, state)
     return Phase("prepare", tuple(steps), Until.PREPARED, 20.0) if steps else None
 
 
 def introduce_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
-    """Makes every node meet three seeds and its own primary, where they do not know each other."""
-    steps = tuple(_meetings(topology, state, assignment))
+    """Makes every member meet its own primary, where they do not know each other."""
+    steps = tuple(_within_shards(topology, state, assignment))
     return Phase("introduce", steps, Until.ACQUAINTED, 20.0 + len(topology.nodes) / 4) if steps else None
 
 
-def replicate_phase(
+def gather_phases(
     topology: Topology, state: ClusterState, assignment: Assignment
-) -> tuple[Phase | None, tuple[Hazard, ...]]:
+) -> tuple[tuple[Phase, ...], tuple[Hazard, ...]]:
+    """Gives replicas their primaries, then joins the shards; only the last of these phases waits for the whole."""
+    replicates, hazards = _replications(topology, state, assignment)
+    joins = tuple(_between_shards(topology, state, assignment))
+    limit = 60.0 + len(topology.nodes)
+    phases = []
+    if replicates:
+        until = Until.FOLLOWING if joins else Until.WHOLE
+        phases.append(Phase("replicate", replicates, until, limit))
+    apart = len(state.groups) > 1 or _ungathered(topology, state) or bool(assignment.slots)
+    if joins or (apart and not replicates):
+        phases.append(Phase("join", joins, Until.WHOLE, limit))
+    return tuple(phases), hazards
+
+
+def _replications(
+    topology: Topology, state: ClusterState, assignment: Assignment
+) -> tuple[tuple[Step, ...], tuple[Hazard, ...]]:
     """Each member that does not replicate its shard's primary does so; a hazard where that takes a last copy away."""
     steps: list[Step] = []
     hazards: list[Hazard] = []
@@ -56,9 +75,7 @@ def replicate_phase(
                 continue
             steps.append(Replicate(member.endpoint, primary.endpoint, primary_id))
             hazards.extend(_last_copy(node, state))
-    unsettled = bool(steps) or len(state.groups) > 1 or _ungathered(topology, state) or bool(assignment.slots)
-    limit = 60.0 + len(topology.nodes)
-    return (Phase("replicate", tuple(steps), Until.WHOLE, limit) if unsettled else None), tuple(hazards)
+    return tuple(steps), tuple(hazards)
 
 
 def _ungathered(topology: Topology, state: ClusterState) -> bool:
@@ -98,7 +115,7 @@ def _epochs(topology: Topology, state: ClusterState) -> Iterator[SetEpoch]:
     ordered = [*replicas, *(shard.primary for shard in topology.shards)]
     for number, node in enumerate(ordered, start=1):
         seen = state.nodes[node.endpoint]
-        if not seen.knows and not seen.view.myself.epoch and number not in taken:
+        if not seen.view.peers and not seen.view.myself.epoch and number not in taken:
             yield SetEpoch(node.endpoint, number)
 
 
@@ -107,14 +124,23 @@ def _slots(assignment: Assignment) -> Iterator[AddSlots]:
         yield AddSlots(endpoint, slots)
 
 
-def _meetings(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
-    seeds = _seeds(topology, state, assignment)
+def _within_shards(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
     for shard in topology.shards:
         for member in shard.members:
-            peers = [assignment.primary_of(shard), *seeds]
-            for peer in dict.fromkeys(peers):
-                if peer != member and not _acquainted(state.nodes[member.endpoint], state.nodes[peer.endpoint]):
-                    yield Meet(member.endpoint, peer.endpoint, state.nodes[peer.endpoint].view.address)
+            yield from _meet(member, assignment.primary_of(shard), state)
+
+
+def _between_shards(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
+    seeds = _seeds(topology, state, assignment)
+    for shard in topology.shards:
+        for seed in seeds:
+            yield from _meet(assignment.primary_of(shard), seed, state)
+
+
+def _meet(node: Node, peer: Node, state: ClusterState) -> Iterator[Meet]:
+    one, other = state.nodes[node.endpoint], state.nodes[peer.endpoint]
+    if one.id != other.id and not _acquainted(one, other):
+        yield Meet(node.endpoint, peer.endpoint, other.view.address)
 
 
 def _acquainted(one: NodeState, other: NodeState) -> bool:
