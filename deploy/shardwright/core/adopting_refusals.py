@@ -115,7 +115,8 @@ def _uneven(teams: list[list[NodeState]]) -> Iterator[PlanError]:
     counts = Counter(len(team) - 1 for team in teams)
     if len(counts) < 2:
         return
-    usual = max(counts, key=lambda n: (counts[n], n))
+    mean = sum(len(team) - 1 for team in teams) / len(teams)
+    usual = max(counts, key=lambda n: (counts[n], -abs(n - mean)))
     odd = "; ".join(
         f"{team[0].endpoint} has {len(team) - 1} ({', '.join(str(n.endpoint) for n in team[1:]) or 'none'})"
         for team in teams
