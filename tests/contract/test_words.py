@@ -84,6 +84,16 @@ def moving(b: Bench) -> None:
     b.say(2, f"CLUSTER SETSLOT 12182 NODE {b.ids[1]}", "GET foo", "CLUSTER NODES")
 
 
+def migrating(b: Bench) -> None:
+    """What Valkey 9 says to slot migrations that can't be, and Redis to all of them."""
+    b.form(3, 1)
+    move = "CLUSTER MIGRATESLOTS SLOTSRANGE"
+    b.say(0, f"{move} 0 3 NODE {b.ids[3]}", f"{move} 6000 6001 NODE {b.ids[1]}", f"{move} 5", f"{move} 5 3 NODE {b.ids[1]}")
+    b.say(0, f"{move} 5 99999 NODE {b.ids[1]}", f"{move} 5 6 NODE", f"{move} 5 6 FOO {b.ids[1]}", f"{move} x 6 NODE {b.ids[1]}")
+    b.say(0, f"{move} 5 10 NODE {b.ids[1]} SLOTSRANGE 9 11 NODE {b.ids[1]}", f"{move} 5 10 SLOTSRANGE 1 2 NODE {b.ids[1]}")
+    b.say(3, f"{move} 5 10 NODE {b.ids[1]}", "CLUSTER GETSLOTMIGRATIONS", "CLUSTER CANCELSLOTMIGRATIONS")
+
+
 def passwords(b: Bench) -> None:
     """Logging in, two passwords at a time, MIGRATE to a server that wants one."""
     b.say(0, "ACL LIST", "ACL SETUSER default >second", "ACL SETUSER default <nope", "ACL LIST", "CONFIG GET requirepass")
@@ -100,6 +110,7 @@ CONVERSATIONS: list[tuple[Callable[[Bench], None], int, str | None]] = [
     (settings, 1, None),
     (formed, 4, None),
     (moving, 3, None),
+    (migrating, 4, None),
     (passwords, 2, "pw"),
 ]
 

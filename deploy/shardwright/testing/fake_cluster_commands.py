@@ -312,7 +312,7 @@ HANDLERS: dict[str, tuple[Handler, int, int]] = {
     "countkeysinslot": (_count, 1, 1),
     "getkeysinslot": (_keys, 2, 2),
     "saveconfig": (lambda _s, _g: OK, 0, 0),
-    "migrateslots": (fake_migration.start, 4, 10**6),
+    "migrateslots": (fake_migration.start, 2, 10**6),
     "getslotmigrations": (fake_migration.listed, 0, 0),
     "cancelslotmigrations": (fake_migration.cancel, 0, 0),
 }

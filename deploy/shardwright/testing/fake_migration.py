@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 OK = b"OK"
 KEYS_A_SECOND = 75_000
+LOST_SOURCE = (
+    "Connection lost to source. Check CLUSTER GETSLOTMIGRATIONS on the source node for more information."
+)
 TARGET_ERROR = "ERR Target instance replied with error: "
 
 
@@ -104,6 +107,8 @@ class SlotMigration:
 
 def start(s: FakeServer, given: list[str]) -> Reply:
     """CLUSTER MIGRATESLOTS SLOTSRANGE first last [first last ...] NODE id [SLOTSRANGE ...]."""
+    if s.myself.replica:
+        return ReplyError("ERR Slot migration can only be used on primary nodes.")
     jobs = _parse(s, given)
     if isinstance(jobs, ReplyError):
         return jobs
@@ -124,12 +129,14 @@ def _parse(s: FakeServer, given: list[str]) -> list[tuple[int, str]] | ReplyErro
         if words.pop(0).lower() != "slotsrange":
             return ReplyError("ERR syntax error")
         mask = 0
-        while words and words[0].lower() not in ("node", "slotsrange"):
+        while words and words[0].lstrip("-").isdigit():
             found = _range(words)
             if isinstance(found, ReplyError):
                 return found
             mask |= found
-        if len(words) < 2 or words.pop(0).lower() != "node" or not mask:
+        if not mask:
+            return ReplyError("ERR No slot ranges specified")
+        if len(words) < 2 or words.pop(0).lower() != "node":
             return ReplyError("ERR syntax error")
         if mask & claimed:
             return ReplyError("ERR Slot ranges in migrations overlap")
@@ -158,40 +165,64 @@ def _unfit(s: FakeServer, mask: int, node_id: str) -> ReplyError | None:
         return ReplyError("ERR Target node can not be this node.")
     if node_id not in s.peers:
         return ReplyError(f"ERR Unknown node name: {node_id}")
-    if s.peers[node_id].replica:
-        return ReplyError("ERR Target node is not a primary")
     if mask & ~s.owned:
         return ReplyError("ERR Slots are not served by this node.")
-    if any(mask & m.mask and not m.over for m in s.migrations):
-        return ReplyError("ERR I am already migrating one or more slots in the specified ranges.")
+    for running in s.migrations:
+        both = mask & running.mask
+        if both and running.exporting and not running.over:
+            return ReplyError(f"ERR I am already migrating slot {(both & -both).bit_length() - 1}.")
     return None
 
 
 def _run(s: FakeServer, export: SlotMigration) -> None:
+    """Greet the target, copy, hand over; each a while after the other."""
     boot = s.boot
-    target = s.cluster.listening(s.peers[export.target].at)
+
+    def greet() -> None:
+        if s.boot != boot or not s.running or export.over:
+            return
+        target = s.cluster.listening(s.peers[export.target].at, client=True) if export.target in s.peers else None
+        if target is None:
+            _fail(export, "Unable to connect to target node: Connection refused")
+        elif target.frozen or s.frozen or s.cluster.is_cut(s, target) or s.cluster.is_cut(target, s):
+            export.state = "reading-establish-response"
+            s.clock.after(0.1, greet)
+        elif target.myself.replica:
+            refused = "ERR Slot migration can only be used on primary nodes."
+            _fail(export, f"Received error during handshake to target: -{refused}\r\n")
+        else:
+            _copy(s, target, export)
+
+    s.clock.after(s.cluster.delay(), greet)
+
+
+def _fail(migration: SlotMigration, message: str) -> None:
+    migration.state, migration.message = "failed", message
+
+
+def _copy(s: FakeServer, target: FakeServer, export: SlotMigration) -> None:
+    boots = (s.boot, target.boot)
     incoming = SlotMigration(
         export.name, False, export.mask, export.source, export.target, export.began, "receiving-snapshot"
     )
-    target_boot = target.boot if target else 0
-    if target is not None:
-        target.migrations.insert(0, incoming)
-    export.state = "snapshotting"
+    target.migrations.insert(0, incoming)
+    export.state = "waiting-to-snapshot"
     keys = sum(len(s.store.in_slot(slot)) for slot in s.store.slots() if export.mask >> slot & 1)
 
     def finish() -> None:
-        if s.boot != boot or not s.running or export.over:
-            return
-        gone = target is None or target.boot != target_boot or not target.running or s.cluster.is_cut(s, target)
-        if gone or target is None or export.mask & ~s.owned or target.id != export.target or target.myself.replica:
-            export.state, export.message = "failed", "Connection lost to target"
-            incoming.state = "failed"
-            return
-        if target.frozen or s.frozen:
+        together = boots == (s.boot, target.boot) and s.running and target.running and target.id == export.target
+        if not together or s.cluster.is_cut(s, target) or s.cluster.is_cut(target, s) or target.myself.replica:
+            _fail(incoming, LOST_SOURCE)
+            if not export.over:
+                _fail(export, "Connection lost to target")
+        elif export.over or export.mask & ~s.owned:
+            _fail(incoming, LOST_SOURCE)
+            export.state = export.state if export.over else "failed"
+        elif target.frozen or s.frozen:
             s.clock.after(0.1, finish)
-            return
-        _hand_over(s, target, export.mask)
-        export.state = incoming.state = "success"
+        else:
+            _hand_over(s, target, export.mask)
+            export.state = incoming.state = "success"
 
     s.clock.after(0.15 + keys / KEYS_A_SECOND, finish)
 
@@ -251,5 +282,5 @@ def cancel(s: FakeServer, _given: list[str]) -> Reply:
         for server in s.cluster.servers:
             for incoming in server.migrations:
                 if incoming.name == export.name and not incoming.exporting:
-                    incoming.state = "failed"
+                    _fail(incoming, LOST_SOURCE)
     return OK
