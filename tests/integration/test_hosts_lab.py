@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,7 +246,11 @@ def test_two_deploys_at_once_over_ssh(three: Deployed) -> None:
     for line in first.stderr:
         if "Install engine" in line:
             break
-    second = three.run()
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = three.run()
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
     explained(second, 4, "locked", "h1 (", f"pid {first.pid}", "since")
     first.communicate(timeout=120)
     assert first.returncode == 0
@@ -358,3 +363,21 @@ def test_a_server_that_cannot_start_says_why_without_its_secrets(three: Deployed
     host.exec("rm /var/lib/shardwright/trial/6379/.shardwright-node")
     result = three.run()
     explained(result, 5, "data-dir-unmarked", "h2 (", "/var/lib/shardwright/trial/6379", "mount the file system")
+
+
+def test_storage_is_mounted_before_anything_lies_in_it(three: Deployed) -> None:
+    mounts = "mounts: [{source: tmpfs, target: /var/lib/shardwright, fstype: tmpfs, options: [size=300m, mode=0755]}]"
+    three.write(three.spec("bundled", mounts))
+    result = three.run()
+    assert result.proved, result
+    for host in three.hosts:
+        assert host.exec("findmnt -no FSTYPE /var/lib/shardwright").stdout.strip() == "tmpfs"
+        assert len(host.exec("grep /var/lib/shardwright /etc/fstab").stdout.splitlines()) == 1
+        assert host.exec("findmnt -no TARGET -T /var/lib/shardwright/trial/6379/nodes.conf").stdout.strip() == (
+            "/var/lib/shardwright"
+        )
+    assert three.run().changed_nothing
+    victim = three.hosts[2]
+    victim.exec("systemctl stop shardwright-trial@6379; umount /var/lib/shardwright")
+    again = three.run()
+    explained(again, 5, "data-dir-unmarked", "h3 (", "/var/lib/shardwright/trial/6379")

@@ -18,7 +18,8 @@ from .results import here, run_of
 
 def cluster() -> None:
     """The main job: bare hosts to a proved cluster."""
-    operations.look(name="Look at the hosts", lock=True)
+    operations.lock(name="Take the cluster's lock")
+    operations.look(name="Look at the hosts")
     for stage in host.loop(Stage):  # type: ignore[no-untyped-call]
         operations.bring(name=stage.value, stage=stage)
     forming.form(name="Form and verify the cluster")
@@ -27,14 +28,15 @@ def cluster() -> None:
 
 def verify() -> None:
     """Prove the cluster again, changing nothing on any host."""
-    operations.look(name="Look at the hosts", lock=False)
+    operations.look(name="Look at the hosts")
     forming.verify(name="Verify the cluster")
 
 
 def remove() -> None:
     """Take off what was deployed; data only where ``--data confirm_data=NAME`` names the cluster."""
     with_data = _confirmed()
-    operations.look(name="Look at the hosts", lock=True, judge=False)
+    operations.lock(name="Take the cluster's lock")
+    operations.look(name="Look at the hosts", judge=False)
     for stage in host.loop(Removal):  # type: ignore[no-untyped-call]
         operations.remove(name=stage.value, stage=stage, with_data=with_data)
     operations.say_what_is_left(name="Say what is left")

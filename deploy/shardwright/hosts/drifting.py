@@ -32,7 +32,7 @@ READ_SECONDS = 30
 
 def drift() -> None:
     """Compare spec, files, servers, cluster, kernel and services; exit code 1 where they differ."""
-    operations.look(name="Look at the hosts", lock=False, judge=False)
+    operations.look(name="Look at the hosts", judge=False)
     compare_hosts(name="Compare the hosts")
     compare_cluster(name="Compare the cluster")
 

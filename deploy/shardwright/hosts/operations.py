@@ -33,20 +33,31 @@ SHOWN = 3
 
 
 @operation()
-def look(*, lock: bool, judge: bool = True) -> Commands:
+def lock() -> Commands:
+    """Take the cluster's lock on its first host, before any host is looked at: what was seen before may be old by then."""
+    host, state = here()
+    run, result = _of(state, host)
+    if not state.is_executing or host is not first_active(state, run):
+        return
+    try:
+        run.lock = hold(host, result.spec, run.environment.spec.name)
+    except ShardwrightError as error:
+        yield _failed(result, error)
+        return
+    if run.lock is None:
+        result.warn("no-lock", "no flock there: two deploys at a time would not be noticed")
+
+
+@operation()
+def look(*, judge: bool = True) -> Commands:
     """Look at the host, and refuse what must be refused before anything is changed anywhere.
 
     Args:
-        lock: take the cluster's lock, on its first host, once operations are carried out.
         judge: whether the host is to be made ready; a removal only needs the right to act.
     """
     host, state = here()
     run, result = _of(state, host)
     try:
-        if lock and state.is_executing and result.spec == run.environment.spec.hosts[0]:
-            run.lock = hold(host, result.spec, run.environment.spec.name)
-            if run.lock is None:
-                result.warn("no-lock", "no flock there: two deploys at a time would not be noticed")
         looking.look(host, run, result)
         if judge:
             looking.judge(run, result)
@@ -123,6 +134,12 @@ def settle() -> Commands:
     if found.of(Stage.FILES):
         yield FunctionCommand(_carry_out, (found.of(Stage.FILES),), {})
     result.deferred = ()
+
+
+def first_active(state: State, run: Run) -> Host | None:
+    """The first host of the spec that takes part in this run."""
+    active = {h.data.shardwright_host: h for h in state.inventory.get_active_hosts()}
+    return next((active[h.name] for h in run.environment.spec.hosts if h.name in active), None)
 
 
 def _of(state: State, host: Host) -> tuple[Run, HostResult]:
