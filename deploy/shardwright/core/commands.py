@@ -1,11 +1,24 @@
 """From a step to the commands that carry it out: the one place that spells CLUSTER commands.
 
-Knows nothing of replies. `FinishSlot` has no fixed commands, since it goes on until the slot is empty: `control.moving`.
+Knows nothing of replies. Moves of slots have no fixed commands, since they go on until the slots are empty: `control`.
 """
 
 from __future__ import annotations
 
-from ..model.plan import AddSlots, CloseSlot, Configure, FinishSlot, Forget, Meet, Replicate, Reset, SetEpoch, Step
+from ..model.plan import (
+    AddSlots,
+    CloseSlot,
+    Configure,
+    Failover,
+    FinishSlot,
+    Forget,
+    Meet,
+    MigrateSlots,
+    Replicate,
+    Reset,
+    SetEpoch,
+    Step,
+)
 from ..model.wire import Command
 
 
@@ -13,7 +26,7 @@ def commands(step: Step) -> tuple[Command, ...]:
     """The commands of `step`, for the node that it names.
 
     Raises:
-        ValueError: the step is a `FinishSlot`.
+        ValueError: the step moves slots.
     """
     match step:
         case Configure(setting=name, value=value):
@@ -27,6 +40,8 @@ def commands(step: Step) -> tuple[Command, ...]:
             return (("CLUSTER", "MEET", address, peer.port, peer.bus_port),)
         case Replicate(primary_id=primary_id):
             return (("CLUSTER", "REPLICATE", primary_id),)
+        case Failover():
+            return (("CLUSTER", "FAILOVER"),)
         case Forget(id=node_id):
             return (("CLUSTER", "FORGET", node_id),)
         case CloseSlot(slot=slot):
@@ -34,5 +49,5 @@ def commands(step: Step) -> tuple[Command, ...]:
         case Reset(keys=keys):
             emptied: tuple[Command, ...] = (("FLUSHALL",),) if keys else ()
             return (*emptied, ("CLUSTER", "RESET", "HARD"))
-        case FinishSlot():
-            raise ValueError("a FinishSlot is a loop, not a command")
+        case FinishSlot() | MigrateSlots():
+            raise ValueError(f"a {type(step).__name__} is a loop, not a command")

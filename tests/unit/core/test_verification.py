@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.core.captured import VERSIONS, changed, nodes, observation, topology
@@ -241,18 +242,29 @@ def test_members_that_share_a_domain_are_an_error() -> None:
     assert "one" in finding.message
 
 
-def test_a_zone_with_most_primaries_is_fatal_where_zones_should_be_survived() -> None:
+def in_zones(zones: str, **changes: Any) -> Topology:
+    """The captured topology with node n in the n-th of `zones`."""
     wanted = topology(VERSION)
-    zones = {0: "a", 1: "a", 2: "b", 3: "b", 4: "c", 5: "c"}
     numbers = {at(n): n for n in range(6)}
     shards = tuple(
         Shard(s.name, tuple(replace(n, zone=zones[numbers[n.endpoint]]) for n in s.members), s.quota)
         for s in wanted.shards
     )
-    for spread, severity in (("zone", Severity.ERROR), ("host", Severity.INFO)):
-        found = report(seen(), replace(wanted, shards=shards, spread=spread))
-        (finding,) = [f for f in found.findings if f.code == "zone-loss-fatal"]
-        assert (finding.subject, finding.severity) == ("a", severity)
+    return replace(wanted, shards=shards, **changes)
+
+
+@pytest.mark.parametrize("spread", ["zone", "host"])
+def test_a_zone_with_most_primaries_is_fatal_where_the_layout_could_do_better(spread: str) -> None:
+    found = report(seen(), in_zones("aabbcc", spread=spread))
+    (finding,) = [f for f in found.findings if f.code == "zone-loss-fatal"]
+    assert (finding.subject, finding.severity) == ("a", Severity.ERROR)
+
+
+def test_what_the_layout_can_not_give_is_only_said() -> None:
+    found = report(seen(), in_zones("abcabc"))
+    (finding,) = [f for f in found.findings if f.code == "zone-loss-fatal"]
+    assert (finding.subject, finding.severity) == ("a, b, c", Severity.INFO)
+    assert "can't give that" in finding.hint
 
 
 def test_a_shard_off_its_quota_is_worth_a_word() -> None:
@@ -289,7 +301,7 @@ def test_a_failover_is_no_defect() -> None:
         observed, 0, lambda p: replace(p, role=Role.REPLICA, primary_id=fourth, slots=SlotSet(), epoch=99)
     )
     assert first != fourth
-    found = report(observed)
+    found = report(observed, in_zones("aaaaaa"))
     assert found.healthy, found.findings
     primary = found.shards[0].primary
     assert primary is not None

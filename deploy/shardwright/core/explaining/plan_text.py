@@ -65,6 +65,7 @@ def _kind(step: Step) -> str:
         "AddSlots": "assign slots",
         "Meet": "introduce",
         "Replicate": "make a replica",
+        "Failover": "fail over",
         "Forget": "forget",
         "CloseSlot": "close a slot",
         "FinishSlot": "finish moving a slot",

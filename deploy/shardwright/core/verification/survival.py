@@ -6,51 +6,46 @@ layout can't give (one host; two zones) is said as information, not as a failure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState
 from ...model.topology import Node, Shard, Topology
+from ..losses import LEVELS, fatal, handovers, levels_of
 from .copies import primary_of
-
-Label = Callable[[Node], str]
-
-_LEVELS: tuple[tuple[str, Label], ...] = (
-    ("host", lambda node: node.host),
-    ("rack", lambda node: f"{node.zone}/{node.rack}" if node.rack else ""),
-    ("zone", lambda node: node.zone),
-)
-_ORDER = ("none", "host", "rack", "zone")
 
 
 def survival(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """For each level of failure domains with labels: whether any one of them may die."""
-    primaries = _primaries(topology, state)
-    shards = [[n for n in shard.members if _counts(n, shard, state)] for shard in topology.shards]
+    leading = _primaries(topology, state)
+    copies = [[n for n in shard.members if _counts(n, shard, state)] for shard in topology.shards]
+    best = _best_leading(topology)
     yield from _shared(topology)
-    for level, label in _LEVELS:
-        domains = sorted({label(node) for node in topology.nodes})
-        if domains == [""] or "" in domains:
-            continue
-        fatal = [d for d in domains if _dies(shards, primaries, label, d)]
-        yield _finding(topology, level, domains, fatal)
+    for level, label, domains in levels_of(topology):
+        lost = fatal(copies, leading.values(), label, domains)
+        possible = not fatal([shard.members for shard in topology.shards], best, label, domains)
+        yield _finding(topology, level, len(domains), lost, possible)
 
 
-def _finding(topology: Topology, level: str, domains: list[str], fatal: list[str]) -> Finding:
-    if not fatal:
-        message = (
-            f"any one {level} of {len(domains)} may die: each shard keeps a member and a majority of primaries stays"
-        )
+def _finding(topology: Topology, level: str, count: int, lost: tuple[str, ...], possible: bool) -> Finding:
+    if not lost:
+        message = f"any one {level} of {count} may die: each shard keeps a member and a majority of primaries stays"
         return Finding(f"{level}-loss-survived", Severity.OK, topology.name, message)
-    asked = _ORDER.index(level) <= _ORDER.index(topology.spread) and len(domains) >= 3
-    message = f"the cluster would not survive the loss of {level} {', '.join(fatal)}"
+    names = ", ".join(lost)
+    message = f"the cluster would not survive the loss of {level} {names}"
     hint = (
-        "fail primaries over so that none of these holds half of them (CLUSTER FAILOVER on a replica elsewhere)"
-        if asked
-        else f"the layout has {len(domains)} of them; three or more, with members spread, would survive"
+        "bring back what is silent or unlinked, then run the deploy again: it hands primaries over"
+        if possible
+        else f"the layout has {count} of them and can't give that; three or more, with members spread, could"
     )
-    severity = Severity.ERROR if asked else Severity.INFO
-    return Finding(f"{level}-loss-fatal", severity, ", ".join(fatal), message, hint)
+    return Finding(f"{level}-loss-fatal", Severity.ERROR if possible else Severity.INFO, names, message, hint)
+
+
+def _best_leading(topology: Topology) -> list[Node]:
+    """Primaries as the layout could have them if all members were there."""
+    preferred = {shard.name: shard.primary for shard in topology.shards}
+    changed = handovers(topology, preferred, {shard.name: shard.members for shard in topology.shards})
+    return [*{**preferred, **dict(changed)}.values()]
 
 
 def _primaries(topology: Topology, state: ClusterState) -> dict[str, Node]:
@@ -72,14 +67,8 @@ def _counts(node: Node, shard: Shard, state: ClusterState) -> bool:
     return seen.id == primary.id or follows
 
 
-def _dies(shards: list[list[Node]], primaries: dict[str, Node], label: Label, domain: str) -> bool:
-    left = sum(label(node) != domain for node in primaries.values())
-    bare = any(all(label(node) == domain for node in members) for members in shards)
-    return bare or left * 2 <= len(shards)
-
-
 def _shared(topology: Topology) -> Iterator[Finding]:
-    label = dict(_LEVELS).get(topology.spread)
+    label = dict(LEVELS).get(topology.spread)
     if label is None:
         return
     for shard in topology.shards:
