@@ -2,7 +2,7 @@
 
 A write has one of three outcomes: acknowledged (it must be there at the end), refused (it must not be), indeterminate (it
 may be either: the connection broke, or no answer came). The same `Writer` works on a `FakeCluster` through `FakeClient` and
-on real servers through `RealClient`; retries are its own, so that no client library hides a failure.
+on real servers through `TransportClient`; neither retries a write, so that nothing hides a failure.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import redis
-from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
-from redis.retry import Retry
-
 from ..model.endpoint import Endpoint
+from ..model.observation import Silence
 from ..model.slots import slot_of
-from ..model.wire import Reply, ReplyError
+from ..model.wire import Command, Reply, ReplyError
+from ..ports import Transport
 from .fake_cluster import FakeCluster
 from .fake_commands import Later, Session, execute
 
@@ -162,38 +159,52 @@ class FakeClient:
         return ReplyError("too many redirections")
 
 
-class RealClient:
-    """redis-py's cluster client with every retry of its own switched off."""
+class TransportClient:
+    """A client over any `ports.Transport`, real servers' included; asks one node at a time and follows what it says."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], password: str | None = None, timeout: float = 1.0) -> None:
-        first = next(iter(endpoints))
-        self._redis: RedisCluster = RedisCluster(
-            host=first.host,
-            port=first.port,
-            password=password,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+    def __init__(self, transport: Transport, endpoints: Iterable[Endpoint], timeout: float = 1.0) -> None:
+        self._transport = transport
+        self._endpoints = list(endpoints)
+        self._timeout = timeout
+        self._owners: dict[int, Endpoint] = {}
 
     def set(self, key: str, value: str) -> None:
         """See `Client.set`."""
-        try:
-            self._redis.set(key, value)
-        except redis.exceptions.ResponseError as error:
-            raise Refused(str(error)) from error
-        except (redis.RedisError, OSError) as error:
-            raise Indeterminate(str(error)) from error
+        self._call(key, ("SET", key, value))
 
     def get(self, key: str) -> str | None:
         """See `Client.get`."""
         try:
-            found = self._redis.get(key)
-        except (redis.RedisError, OSError) as error:
+            reply = self._call(key, ("GET", key))
+        except Indeterminate as error:
             raise Refused(str(error)) from error
-        return None if found is None else str(found)
+        return reply.decode() if isinstance(reply, bytes) else None
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._redis.close()
+    def _call(self, key: str, command: Command) -> Reply:
+        slot = slot_of(key.encode())
+        known = self._owners.pop(slot, None)
+        why = "nobody answers"
+        for first in [*([known] if known else []), *self._endpoints]:
+            endpoint, batch = first, [command]
+            for _ in range(5):
+                answer = self._transport.ask({endpoint: batch}, timeout=self._timeout)[endpoint]
+                if isinstance(answer, Silence):
+                    if answer.reason != "refused":
+                        raise Indeterminate(f"{endpoint}: {answer.detail}")
+                    why = answer.detail
+                    break
+                reply = answer[-1]
+                if not isinstance(reply, ReplyError):
+                    self._owners[slot] = endpoint
+                    return reply
+                why = reply.message
+                if not why.startswith(("MOVED ", "ASK ")):
+                    raise Refused(why)
+                endpoint = self._place(why.split(" ")[2])
+                batch = [("ASKING",), command] if why.startswith("ASK ") else [command]
+        raise Refused(why)
+
+    def _place(self, at: str) -> Endpoint:
+        host, _, port = at.rpartition(":")
+        found = (e for e in self._endpoints if (e.host, e.port) == (host, int(port)))
+        return next(found, Endpoint(host, int(port), 0))

@@ -1,0 +1,96 @@
+"""Converging on fake servers: from fresh ones, over bad networks, killed anywhere; it ends in the same proved cluster."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from shardwright.control.run import verify_only
+from shardwright.control.converging import Means
+from shardwright.model.topology import Topology
+from shardwright.testing.strategies import MODES, Fault, Network, faults, networks, topologies, topology
+
+from tests.simulation.kit import deploy, interrupted, judge, servers_for, shape, watch_owners
+
+THREE = topology(3, 1)
+quickly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def effects_of(wanted: Topology) -> int:
+    return deploy(wanted, servers_for(wanted))[1].effects
+
+
+EFFECTS = effects_of(THREE)
+
+
+@quickly
+@given(topologies(), networks())
+def test_fresh_servers_become_the_topology_and_a_second_run_changes_nothing(wanted: Topology, network: Network) -> None:
+    cluster = servers_for(wanted, network)
+    breaches = watch_owners(cluster)
+    deploy(wanted, cluster)
+    assert judge(wanted, cluster) == []
+    again, transport = deploy(wanted, cluster)
+    assert not again.changed
+    assert transport.effects == 0
+    assert breaches == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", range(1, EFFECTS + 1))
+def test_killed_at_every_effect_the_next_run_ends_the_same(number: int, mode: str) -> None:
+    reference = servers_for(THREE)
+    deploy(THREE, reference)
+    cluster = servers_for(THREE)
+    breaches = watch_owners(cluster)
+    interrupted(THREE, cluster, Fault(number, mode))
+    deploy(THREE, cluster)
+    assert judge(THREE, cluster) == []
+    assert shape(THREE, cluster) == shape(THREE, reference)
+    assert deploy(THREE, cluster)[1].effects == 0
+    assert breaches == []
+
+
+@quickly
+@given(topologies((3, 6)), networks(), st.data())
+def test_killed_several_times_in_a_row_the_last_run_ends_whole(wanted: Topology, network: Network, data: st.DataObject) -> None:
+    cluster = servers_for(wanted, network)
+    breaches = watch_owners(cluster)
+    for fault in data.draw(st.lists(faults(4 * len(wanted.nodes)), min_size=1, max_size=3)):
+        interrupted(wanted, cluster, fault)
+        cluster.clock.sleep(data.draw(st.sampled_from([0.0, 0.3, 5.0, 60.0])))
+    deploy(wanted, cluster)
+    assert judge(wanted, cluster) == []
+    assert deploy(wanted, cluster)[1].effects == 0
+    assert breaches == []
+
+
+@quickly
+@given(topologies((3, 5), (0, 1)), networks(loss=0.1, slowest=0.1))
+def test_a_slow_and_lossy_bus_changes_the_time_and_not_the_end(wanted: Topology, network: Network) -> None:
+    cluster = servers_for(wanted, network)
+    deploy(wanted, cluster)
+    assert [w for w in judge(wanted, cluster) if "keys" not in w] == []
+    assert deploy(wanted, cluster)[1].effects == 0
+
+
+def test_the_verifier_agrees_with_the_judge() -> None:
+    cluster = servers_for(THREE)
+    means = Means(cluster.transport(), cluster.clock)
+    assert not verify_only(THREE, means).report.healthy
+    deploy(THREE, cluster)
+    proof = verify_only(THREE, means)
+    errors = [f for f in proof.report.findings if f.severity.value == "error"]
+    assert errors == []
+
+
+def test_a_large_cluster_is_planned_and_carried_out() -> None:
+    """`SHARDWRIGHT_SIM_NODES=1000` for the size of the documentation; takes minutes then."""
+    nodes = int(os.environ.get("SHARDWRIGHT_SIM_NODES", "60"))
+    wanted = topology(nodes // 2, 1)
+    cluster = servers_for(wanted, gossip="instant")
+    deploy(wanted, cluster)
+    assert judge(wanted, cluster) == []
+    assert deploy(wanted, cluster)[1].effects == 0
