@@ -41,6 +41,13 @@ def binaries() -> list[Path]:
     return [bundled_binary(), *(Path(p) for p in (*found, *named) if p)]
 
 
+class Slots(frozenset[int]):
+    """A set of slots that tests can compare and whose repr is short."""
+
+    def __repr__(self) -> str:
+        return f"Slots({len(self)} from {min(self, default=None)} to {max(self, default=None)})"
+
+
 class HastyClock:
     """Real time, told to be faster than it is: bounded waits end sooner. `pace` 1 is real."""
 
@@ -162,7 +169,7 @@ def nodes_of(one: redis.Redis) -> dict[str, dict[str, Any]]:
             "port": int(address.rpartition(":")[2]),
             "role": "master" if "master" in flags else "slave",
             "primary": row["master_id"],
-            "slots": slots,
+            "slots": Slots(slots),
             "flags": flags,
             "connected": row["connected"],
             "myself": "myself" in flags,
@@ -174,7 +181,7 @@ def shape(made: Lab) -> dict[int, tuple[str, int | None, frozenset[int]]]:
     """What the cluster is, with identities masked: role, port of the primary, and slots by port, as node 0 lists them."""
     rows = nodes_of(made[0])
     ports = {node_id: row["port"] for node_id, row in rows.items()}
-    return {r["port"]: (r["role"], ports.get(r["primary"]), frozenset(r["slots"])) for r in rows.values()}
+    return {r["port"]: (r["role"], ports.get(r["primary"]), r["slots"]) for r in rows.values()}
 
 
 def assert_proved(made: Lab, *, live: Mapping[str, str] | None = None) -> None:
@@ -187,7 +194,7 @@ def assert_proved(made: Lab, *, live: Mapping[str, str] | None = None) -> None:
         assert {r["port"] for r in rows.values()} == {n.endpoint.port for n in members}, node.name
         assert all(r["connected"] for r in rows.values()), (node.name, rows)
         assert not [r for r in rows.values() if {"fail", "fail?", "handshake", "noaddr"} & set(r["flags"])], rows
-        views.append({i: (r["role"], r["primary"], frozenset(r["slots"])) for i, r in rows.items()})
+        views.append({i: (r["role"], r["primary"], r["slots"]) for i, r in rows.items()})
         assert one.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
         replication = one.info("replication")
         assert replication["role"] == "master" or replication["master_link_status"] == "up"

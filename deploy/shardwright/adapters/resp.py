@@ -19,12 +19,14 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    InvalidResponse,
     RedisError,
     ResponseError,
     TimeoutError,
 )
 from redis.retry import Retry
 
+from ..core.parsing import printable
 from ..errors import ObservationError
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
@@ -86,7 +88,7 @@ class RespTransport:
             connection = self._connection(endpoint, timeout)
             connection.send_packed_command(connection.pack_commands([_revealed(c) for c in batch]), check_health=False)
             return [_read(connection, timeout) for _ in batch]
-        except (RedisError, OSError, ObservationError) as error:
+        except (RedisError, OSError, ObservationError, ValueError, IndexError, RecursionError, MemoryError) as error:
             self._drop(endpoint)
             return _silence(endpoint, error, timeout)
 
@@ -185,7 +187,9 @@ def _silence(endpoint: Endpoint, error: Exception, timeout: float) -> Silence:
         return Silence(endpoint, "unresolved", error.message)
     if isinstance(error, BusyLoadingError):
         return Silence(endpoint, "loading", "the server is loading its data")
-    text = str(error)
+    text = printable(str(error))
+    if isinstance(error, (ValueError, IndexError, RecursionError, MemoryError, InvalidResponse)):
+        return Silence(endpoint, "unreadable", f"what answers there does not speak the protocol: {text}")
     if isinstance(error, (TimeoutError, socket.timeout)) or "timed out" in text.lower():
         return Silence(endpoint, "timed-out", f"no answer within {timeout:g} s")
     if "refused" in text.lower():

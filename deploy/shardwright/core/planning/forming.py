@@ -3,11 +3,12 @@
 Why this is fast: a node tells the others its slots and its role with the first message on a new link, and again only when
 the node timeout paces it to. So all that a node will be is settled before it meets more than its own shard: slots before
 anyone meets anyone, roles while a shard is alone. Then one round of gossip carries everything, started at three seeds in
-different failure domains. All nodes are numbered before, so that no epochs collide; and while nothing holds data, the
-cluster runs with a short node timeout, which is also the time that a primary waits before it says ok.
+different failure domains. All nodes are numbered before, so that no epochs collide.
 
-Why this is safe: the short timeout comes with elections switched off, and only where no node holds a key. Replicas get
-lower numbers than primaries: servers drop messages of a node whose primary has the lower epoch as stale.
+Why this is safe: all nodes connect to all others at once, which can stall a machine with many of them for seconds. So while
+nothing holds data, elections are off and a short node timeout is made longer: else nodes would call each other dead, and
+what they write because of that would stall the machine for good. Replicas get lower numbers than primaries: servers drop
+messages of a node whose primary has the lower epoch as stale.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from ...model.observation import Role
 from ...model.plan import AddSlots, Configure, Hazard, Meet, Phase, Replicate, SetEpoch, Step, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Node, Topology
+from ..parsing import number
 from .assigning import Assignment
 
 SEEDS = 3
 
 
 def node_timeout(nodes: int) -> int:
-    """Node timeout while `nodes` servers form a cluster, in ms: short paces gossip, too short kills slow machines."""
-    return max(1_000, nodes * 20, (nodes - 120) * 125)
+    """Least node timeout with which `nodes` servers meet without calling each other dead, in ms."""
+    return max(15_000, nodes * 60)
 
 
 def prepare_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
@@ -97,13 +99,12 @@ def _last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
 
 
 def _temporary(topology: Topology, state: ClusterState) -> Iterator[Configure]:
-    wanted = {
-        "cluster-node-timeout": str(node_timeout(len(topology.nodes))),
-        "cluster-replica-no-failover": "yes",
-        "repl-diskless-sync-delay": "0",
-    }
+    wanted = {"cluster-replica-no-failover": "yes", "repl-diskless-sync-delay": "0"}
+    patience = node_timeout(len(topology.nodes))
     for node in topology.nodes:
         settings = state.nodes[node.endpoint].view.settings
+        if number(settings, "cluster-node-timeout") < patience:
+            yield Configure(node.endpoint, "cluster-node-timeout", str(patience), temporary=True)
         for name, value in wanted.items():
             if settings.get(name) != value:
                 yield Configure(node.endpoint, name, value, temporary=True)

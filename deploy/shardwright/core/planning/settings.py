@@ -24,7 +24,7 @@ def settle_phase(topology: Topology, state: ClusterState, prepare: Phase | None)
         if (step.node, step.setting) not in borrowed
     )
     wanted = dict(topology.live)
-    back = tuple(Configure(node, name, wanted[name]) for node, name in sorted(borrowed))
+    back = tuple(Configure(node, name, wanted[name]) for node, name in sorted(borrowed) if name in wanted)
     if not steps and not back:
         return None
     rewrites = any(step.setting == "appendonly" for step in steps)
