@@ -103,7 +103,9 @@ class Bench:
         for node_id, name in self._names.items():
             text = text.replace(node_id, name)
         for number, endpoint in enumerate(self.endpoints):
-            text = text.replace(f"{endpoint.host}:{endpoint.port}", f"at{number}").replace(f"@{endpoint.bus_port}", "@bus")
+            text = text.replace(f"{endpoint.host}:{endpoint.port}", f"at{number}").replace(
+                f"@{endpoint.bus_port}", "@bus"
+            )
             text = text.replace(f":{endpoint.port}@", f":port{number}@")
             text = text.replace(f"{endpoint.host} {endpoint.port}", f"at{number}")
         text = re.sub(r"\b[0-9a-f]{40}\b", "<id>", text)
@@ -230,6 +232,8 @@ class RealBench(Bench):
         process.send_signal(signal.SIGCONT)
 
 
-def servers(directory: Path, product: str, binary: Path, ports: range, settings: dict[str, str], password: str | None) -> Servers:
+def servers(
+    directory: Path, product: str, binary: Path, ports: range, settings: dict[str, str], password: str | None
+) -> Servers:
     """Real servers for a bench."""
     return Servers(directory, ports, binary=binary, settings={**SETTINGS, **settings}, password=password)

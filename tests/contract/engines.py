@@ -54,7 +54,9 @@ def _fetched() -> Path:
         raise Missing("Redis 7.0 comes from Debian 12's packages; name another by SHARDWRIGHT_TEST_REDIS")
     root, packages = wrapper.parent / "root", wrapper.parent / "packages"
     packages.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["apt-get", "download", "-q", *PACKAGES], cwd=packages, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["apt-get", "download", "-q", *PACKAGES], cwd=packages, capture_output=True, text=True, timeout=120
+    )
     if done.returncode:
         raise Missing(f"apt-get download failed: {done.stderr.strip().splitlines()[-1:]}")
     for package in packages.glob("*.deb"):

@@ -15,7 +15,9 @@ def test_a_met_server_is_a_handshake_first_and_then_known_by_its_name(bench: Mak
     b = bench(2)
     b.meet(0, 1)
     shaking = [p for p in b.nodes(0).values() if p.handshake]
-    assert [(p.address, p.port, p.slots.mask, p.linked) for p in shaking] == [("127.0.0.1", b.endpoints[1].port, 0, False)]
+    assert [(p.address, p.port, p.slots.mask, p.linked) for p in shaking] == [
+        ("127.0.0.1", b.endpoints[1].port, 0, False)
+    ]
     assert b.ids[1] not in b.nodes(0)
     b.until(lambda: b.ids[1] in b.nodes(0) and b.ids[0] in b.nodes(1), "both know each other by name")
     b.until(lambda: len(b.nodes(0)) == 2, "the handshake is over")

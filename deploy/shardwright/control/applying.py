@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from ..core.commands import commands
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
-from ..model.plan import FinishSlot, Phase, Step
+from ..model.plan import FinishSlot, Forget, MigrateSlots, Phase, Step
+from ..model.progress import Progress
 from ..model.secret import Secret
-from ..ports import Answer, Command, ReplyError, Transport
+from ..ports import Answer, Clock, Command, ReplyError, Transport
+from .migrating import migrate
 from .moving import finish_slot
 
 TIMEOUT = 10.0
@@ -24,16 +26,33 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A step that the server refused, or whose reply never came (`lost`)."""
+    """A step that the server refused, or whose reply never came, or that ended early for a reason that passes (`lost`)."""
 
     step: Step
     message: str
     lost: bool = False
 
 
-def send(phase: Phase, transport: Transport, password: Secret | None) -> tuple[Refusal, ...]:
-    """Carry out the steps of `phase`; gives those that were refused or stayed without a reply."""
-    plain = [step for step in phase.steps if not isinstance(step, FinishSlot)]
+def send(
+    phase: Phase,
+    transport: Transport,
+    password: Secret | None,
+    *,
+    clock: Clock,
+    progress: Progress,
+    primaries: Sequence[Endpoint] = (),
+) -> tuple[Refusal, ...]:
+    """Carry out the steps of `phase`; gives those that were refused or stayed without a reply.
+
+    Args:
+        phase: what to do.
+        transport: to all nodes.
+        password: that sources of slot moves log in with at their targets.
+        clock: for the waits of slot moves.
+        progress: hears how slot moves get on.
+        primaries: whom to tell of slots that have moved.
+    """
+    plain = [step for step in phase.steps if not isinstance(step, FinishSlot | MigrateSlots)]
     moves = [step for step in phase.steps if isinstance(step, FinishSlot)]
     refusals = _send_plain(plain, transport)
     for move in moves:
@@ -42,6 +61,9 @@ def send(phase: Phase, transport: Transport, password: Secret | None) -> tuple[R
             refusals.append(Refusal(move, f"{problem.reason}: {problem.detail}", lost=True))
         elif problem:
             refusals.append(Refusal(move, problem))
+    migrations = [step for step in phase.steps if isinstance(step, MigrateSlots)]
+    failed = migrate(migrations, transport, clock, password, progress, primaries=primaries)
+    refusals += [Refusal(step, why.message, lost=not why.final) for step, why in failed.items()]
     return tuple(refusals)
 
 
@@ -57,4 +79,7 @@ def _refusals(steps: Sequence[Step], answer: Answer) -> list[Refusal]:
     if isinstance(answer, Silence):
         return [Refusal(step, f"{answer.reason}: {answer.detail}", lost=True) for step in steps]
     pairs = zip(steps, answer, strict=False)
-    return [Refusal(step, reply.message) for step, reply in pairs if isinstance(reply, ReplyError)]
+    refused = [Refusal(step, reply.message) for step, reply in pairs if isinstance(reply, ReplyError)]
+    return [
+        refusal for refusal in refused if not (isinstance(refusal.step, Forget) and "Unknown node" in refusal.message)
+    ]

@@ -8,11 +8,14 @@ that would still be the same after a phase that claimed success ends the loop: g
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ..core.fitting import fit
 from ..core.planning import plan, require_consent, unsettled
 from ..errors import ApplyError, PlanError
-from ..model.plan import Meet, Phase, Plan, Replicate, SetEpoch
+from ..model.endpoint import NodeId
+from ..model.observation import Role
+from ..model.plan import Forget, Meet, Phase, Plan, Replicate, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent, silent
 from ..model.secret import Secret
 from ..model.state import ClusterState
@@ -23,10 +26,14 @@ from .diagnosing import bus_error, unmet_error
 from .observing import look
 from .waiting import Waiter
 
-ROUNDS = 12
+ROUNDS = 24
 """Phases after which a cluster that still differs is given up."""
 START_LIMIT = 60.0
 """Seconds that servers which were just started have to answer; loading a data set does not count."""
+TRIES = 3
+"""Times in a row that one phase may end early for a reason that passes, before the reason is told."""
+DISPUTE_LIMIT = 10.0
+"""Seconds in which two claims of one slot may settle: an owner that just gave it away may not have heard of it yet."""
 LOADING_LIMIT = 3600.0
 """Seconds that a server may load its data."""
 _STARTING = frozenset({"refused", "loading", "closed"})
@@ -47,11 +54,14 @@ class Means:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it: the last state, the first plan, and the steps that were carried out."""
+    """What came of it: the topology as it fits the cluster, the last state, the first plan, the phases that were carried
+    out, and when (by the clock) each identity was forgotten."""
 
+    topology: Topology
     state: ClusterState
     first: Plan
     phases: list[Phase] = field(default_factory=list)
+    forgot: dict[NodeId, float] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -60,7 +70,7 @@ class Outcome:
 
 
 def converge(topology: Topology, means: Means, *, fitting: str | None = None) -> Outcome:
-    """Turn what is into `topology`, phase by phase.
+    """Turn what is into `topology`, phase by phase; into the variant of it that is nearest to what is (`fit`).
 
     Args:
         topology: what should be.
@@ -73,6 +83,7 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
         ApplyError: a step was refused, a wait ended unmet, or the rounds were used up (``does-not-converge``).
     """
     state = await_views(topology, means)
+    topology = fit(topology, state)
     made = plan(topology, state)
     if fitting is not None and made.fingerprint != fitting:
         raise PlanError(
@@ -80,14 +91,20 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
             f"the cluster is not what the plan was made for: fingerprint {made.fingerprint[:12]}, wanted {fitting[:12]}",
             hint="run plan again and read it",
         )
-    outcome = Outcome(state, made)
+    outcome = Outcome(topology, state, made)
     waiter = Waiter(topology, means.transport, means.clock, means.progress)
+    failures: list[str] = []
     for _ in range(ROUNDS):
         require_consent(made, means.allowed)
         if made.empty:
             return outcome
-        after = _run(made.phases[0], outcome.state, topology, means, waiter)
-        outcome.phases.append(made.phases[0])
+        phase = made.phases[0]
+        after = _run(
+            phase, outcome.state, topology, means, waiter, last=failures[1 - TRIES :] == [phase.name] * (TRIES - 1)
+        )
+        failures.append(phase.name if after is None and phase.until is Until.MOVED else "")
+        outcome.phases.append(phase)
+        outcome.forgot |= {step.id: means.clock.now() for step in phase.steps if isinstance(step, Forget)}
         outcome.state = after if after is not None and not unsettled(after) else await_views(topology, means)
         made = plan(topology, outcome.state)
     raise ApplyError(
@@ -111,6 +128,8 @@ def await_views(topology: Topology, means: Means) -> ClusterState:
         limit = LOADING_LIMIT if reasons == {"loading"} else START_LIMIT
         first = next(iter(state.silences.values()), None)
         detail = f"{first.endpoint}: {first.detail}" if first else unsettled(state)
+        if not detail and state.disputes and waited < DISPUTE_LIMIT:
+            detail = f"{state.disputes[0].slots} are claimed by more than one node"
         if not detail or not reasons <= _STARTING or waited > limit:
             return state
         total = len(topology.nodes)
@@ -118,15 +137,21 @@ def await_views(topology: Topology, means: Means) -> ClusterState:
         means.clock.sleep(min(0.1 + waited / 10, 2.0))
 
 
-def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, waiter: Waiter) -> ClusterState | None:
+def _run(
+    phase: Phase, before: ClusterState, topology: Topology, means: Means, waiter: Waiter, *, last: bool
+) -> ClusterState | None:
+    """Carry out one phase; gives the state where the wait for its end took one, none where it must be looked at again.
+
+    With `last`, a reason that passes is an error too.
+    """
     means.progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
     if means.prober is not None and any(isinstance(step, Meet) for step in phase.steps):
         closed = means.prober.probe(before.nodes, before.nodes)
         if closed:
             raise bus_error(closed)
-    refusals = send(phase, means.transport, means.password)
+    refusals = _send(phase, before, means)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
-    again = [refusal for refusal in refusals if refusal.lost or _overtaken(refusal)]
+    again = [refusal for refusal in refusals if _overtaken(refusal) or (refusal.lost and not last)]
     _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and refusal not in again])
     if again:
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))
@@ -135,7 +160,7 @@ def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, w
     def retry() -> bool:
         if not later:
             return False
-        again = send(Phase(phase.name, tuple(later), phase.until, phase.limit), means.transport, means.password)
+        again = _send(replace(phase, steps=tuple(later)), before, means)
         later[:] = [refusal.step for refusal in again if _can_wait(refusal)]
         return bool(later)
 
@@ -145,6 +170,11 @@ def _run(phase: Phase, before: ClusterState, topology: Topology, means: Means, w
         raise unmet_error(phase, waited.unmet, topology, means.transport, means.prober, means.password)
     means.progress(ProgressEvent(Moment.FINISHED, phase.name))
     return waited.state
+
+
+def _send(phase: Phase, before: ClusterState, means: Means) -> tuple[Refusal, ...]:
+    primaries = [e for e, node in before.nodes.items() if node.role is Role.PRIMARY]
+    return send(phase, means.transport, means.password, clock=means.clock, progress=means.progress, primaries=primaries)
 
 
 def _can_wait(refusal: Refusal) -> bool:

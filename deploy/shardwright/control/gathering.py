@@ -6,7 +6,7 @@ and the long lists of nodes are read only when nobody lacks a peer any more, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..core.parsing import Unreadable, number, parse_fields, printable, text_of
@@ -79,6 +79,13 @@ class Gathering:
             self._nudger.introduce(ignorant, [e for e in self._glances if e not in set(ignorant)])
         done = self._clock.now()
         self._help_from = done + max(HELP_EVERY, 3 * (done - now))
+
+    def refresh(self, nodes: Collection[Endpoint]) -> None:
+        """Make these nodes, which know everybody, hear what their peers are by now."""
+        now = self._clock.now()
+        if nodes and now >= self._help_from:
+            self._nudger.update(nodes)
+            self._help_from = self._clock.now() + HELP_EVERY
 
     def _ease(self) -> None:
         """Puts the wanted node timeout back where nodes go on calling each other dead under the temporary one.

@@ -1,12 +1,12 @@
-"""Carries out `MigrateSlots`: moves slots with their keys between two live primaries, several pairs at once.
+"""Carries out slot moves by key: marks a window of slots on both ends, sends their keys by MIGRATE, hands the slots over.
 
-Two ways, chosen by the plan. *Atomic*: the source streams a snapshot and the changes since, and hands all slots over in one
-step; a broken migration leaves everything with the source. *By key*: a window of slots is marked on both ends, keys go by
-MIGRATE, and each slot changes hands when its source holds nothing of it.
+Knows nothing of why slots move. All sources work at once, each with one pipeline a round, so that a few threads of the
+transport are enough and a simulated clock sees one thing at a time.
 
-By key, a kill leaves at most one window of open slots for each source, which the next plan closes without losing a key. A
-pipeline of MIGRATEs is executed in one go, and nobody else is served by the source meanwhile: so how many keys go in one is
-steered by how long the last one took.
+A pipeline of MIGRATEs is executed in one go and nobody else is served by the source meanwhile: so a pipeline carries about
+`AIM_BYTES`, by the average size of the source's keys, fewer after one that took long. MIGRATE never says REPLACE: a key that
+is on both ends stops its slot. The target takes a slot first: it then owns it by the newer epoch, and a kill between the two
+leaves no slot without an owner. A kill leaves at most one window of open slots for each source; the next plan closes them.
 """
 
 from __future__ import annotations
@@ -22,20 +22,34 @@ from ..model.secret import Secret
 from ..model.slots import SlotSet
 from ..model.wire import Answer, Command, Reply, ReplyError
 from ..ports import Clock, Transport
+from .migrating_atomically import migrate_atomically
 
 WINDOW = 64
 """Slots of one source that are open at a time."""
-AIM = 0.010
-"""Seconds that one pipeline of MIGRATEs should keep a source busy."""
-LISTED_KEYS = 1_000
-"""Keys of one slot that are asked for at a time."""
+AIM_BYTES = 512 * 1024
+"""Bytes that one pipeline of MIGRATEs should carry."""
 MOST_KEYS = 2_000
 """Keys that one pipeline carries at the most."""
-TIMEOUT = 60.0
-"""Seconds for one exchange; a key that takes longer is named."""
-ATOMIC_LIMIT = 3600.0
-"""Seconds after which an atomic migration is cancelled."""
-_RUNNING_ENDS = frozenset({b"success", b"failed", b"cancelled"})
+LISTED = 250
+"""Keys of one slot that are asked for at a time: with a full window, 16,000 names are held for each source."""
+SLOW = 0.25
+"""Seconds after which an exchange counts as too long: the next ones carry a quarter of the keys."""
+RECOVERY = 1.1
+"""Factor by which the number of keys grows again with each exchange that was fast."""
+MIGRATE_MS = 5_000
+"""Milliseconds that a source waits for a target: below any sensible node timeout, since nobody else is served meanwhile."""
+PATIENT_MS = 30_000
+"""The same for the second attempt, key by key."""
+TIMEOUT = 90.0
+"""Seconds for one exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a move ended early. `final`: doing the same again would fail the same way (a key that is on both ends)."""
+
+    message: str
+    final: bool = False
 
 
 def migrate(
@@ -45,8 +59,9 @@ def migrate(
     password: Secret | None,
     progress: Progress,
     *,
+    primaries: Sequence[Endpoint] = (),
     bytes_per_second: float | None = None,
-) -> dict[MigrateSlots, str]:
+) -> dict[MigrateSlots, Failure]:
     """Carry out all steps; gives those that failed and why. What had moved stays moved.
 
     Args:
@@ -55,14 +70,16 @@ def migrate(
         clock: for waits.
         password: that the sources log in with at the targets.
         progress: hears how many slots have moved.
-        bytes_per_second: limit for each source, by key only; none: as fast as `AIM` lets it.
+        primaries: whom to tell at once who owns a slot now, so that clients are not sent round; best effort.
+        bytes_per_second: limit for each source, by key only; none: as fast as it goes.
     """
-    failed = _atomic([s for s in steps if s.atomic], transport, clock, progress)
+    atomic = [step for step in steps if step.atomic]
+    failed = {step: Failure(why) for step, why in migrate_atomically(atomic, transport, clock, progress).items()}
     by_source: dict[Endpoint, list[MigrateSlots]] = {}
     for step in steps:
         if not step.atomic:
             by_source.setdefault(step.node, []).append(step)
-    lanes = [_Lane(moves, password, bytes_per_second) for moves in by_source.values()]
+    lanes = [_Lane(moves, tuple(primaries), password, bytes_per_second) for moves in by_source.values()]
     total = sum(len(step.slots) for moves in by_source.values() for step in moves)
     while active := [lane for lane in lanes if not lane.finished]:
         _exchange(active, transport, clock)
@@ -72,41 +89,55 @@ def migrate(
 
 
 def _exchange(lanes: Sequence[_Lane], transport: Transport, clock: Clock) -> None:
-    """One round of all lanes: each names one node and a pipeline for it. Lanes that need the same node wait for a turn."""
-    turn: dict[Endpoint, _Lane] = {}
+    """One round of all lanes: what several have for one node goes in one pipeline, and each gets its part of the answer."""
     requests: dict[Endpoint, list[Command]] = {}
+    parts: list[list[tuple[Endpoint, int, int]]] = []
     for lane in lanes:
-        node, batch = lane.next()
-        if node not in turn:
-            turn[node] = lane
-            requests[node] = batch
+        part = []
+        for node, batch in lane.next().items():
+            pipeline = requests.setdefault(node, [])
+            part.append((node, len(pipeline), len(pipeline) + len(batch)))
+            pipeline += batch
+        parts.append(part)
     started = clock.now()
     answers = transport.ask(requests, timeout=TIMEOUT)
     seconds = clock.now() - started
-    for node, lane in turn.items():
-        lane.take(answers[node], seconds)
-    pause = max((lane.owed(seconds) for lane in turn.values()), default=0.0)
+    for lane, part in zip(lanes, parts, strict=True):
+        lane.take([_cut(answers[node], first, last) for node, first, last in part], seconds)
+    pause = max(lane.owed(seconds) for lane in lanes)
     if pause > 0:
         clock.sleep(pause)
 
 
+def _cut(answer: Answer, first: int, last: int) -> Answer:
+    return answer if isinstance(answer, Silence) else answer[first:last]
+
+
 @dataclass
 class _Lane:
-    """The moves of one source, in turn: a small machine that says what to send next and takes in what came back."""
+    """The moves of one source, in turn: a small machine that says what to send next and takes in what came back.
+
+    Stages of a window: ``open`` (target), ``mark`` (source, which also lists keys), ``keys`` and ``list`` until the source
+    holds nothing, ``take`` (target), ``give`` (source and all who should know).
+    """
 
     moves: list[MigrateSlots]
+    primaries: tuple[Endpoint, ...]
     password: Secret | None
     bytes_per_second: float | None
-    failed: dict[MigrateSlots, str] = field(default_factory=dict)
+    failed: dict[MigrateSlots, Failure] = field(default_factory=dict)
     moved: int = 0
     keys: int = 0
-    _window: list[int] = field(default_factory=list)
     _left: SlotSet = field(default_factory=SlotSet)
+    _window: list[int] = field(default_factory=list)
     _stage: str = "open"
-    _batch: int = 20
-    _held: list[list[bytes]] = field(default_factory=list)
-    _sent: int = 0
-    _bytes_per_key: float = 1000.0
+    _held: dict[int, list[bytes]] = field(default_factory=dict)
+    _sent: list[tuple[int, int, bytes]] = field(default_factory=list)
+    _careful: set[int] = field(default_factory=set)
+    _stuck: dict[int, str] = field(default_factory=dict)
+    _ease: float = 1.0
+    _key_bytes: float = 1000.0
+    _debt: float = 0.0
 
     def __post_init__(self) -> None:
         self._left = self.moves[0].slots
@@ -116,171 +147,154 @@ class _Lane:
         """Whether no move is left."""
         return not self.moves
 
-    def next(self) -> tuple[Endpoint, list[Command]]:
-        """The node to speak to and the commands for it."""
+    def next(self) -> dict[Endpoint, list[Command]]:
+        """The nodes to speak to and the commands for each."""
         step = self.moves[0]
         if self._stage == "open":
             self._window = [*self._left.take(WINDOW)]
-            return step.target, [("CLUSTER", "SETSLOT", slot, "IMPORTING", step.node_id) for slot in self._window]
+            return {step.target: _set_slots(self._window, "IMPORTING", step.node_id)}
         if self._stage == "mark":
-            mark: list[Command] = [("CLUSTER", "SETSLOT", slot, "MIGRATING", step.target_id) for slot in self._window]
-            return step.node, [*mark, ("INFO", "memory", "keyspace"), *self._list_keys()]
+            mark = _set_slots(self._window, "MIGRATING", step.target_id)
+            return {step.node: [*mark, ("INFO", "memory"), ("DBSIZE",), *self._list_keys()]}
         if self._stage == "keys":
-            return step.node, self._migrations()
+            return {step.node: self._migrations()}
         if self._stage == "list":
-            return step.node, self._list_keys()
-        node = step.target if self._stage == "take" else step.node
-        return node, [("CLUSTER", "SETSLOT", slot, "NODE", step.target_id) for slot in self._window]
+            return {step.node: self._list_keys()}
+        hand_over = _set_slots(self._window, "NODE", step.target_id)
+        if self._stage == "take":
+            return {step.target: hand_over}
+        others = [e for e in self.primaries if e not in (step.node, step.target)]
+        return dict.fromkeys([step.node, *others], hand_over)
 
-    def take(self, answer: Answer, seconds: float) -> None:
-        """Go on from what the node answered."""
+    def take(self, answers: Sequence[Answer], seconds: float) -> None:
+        """Go on from what the nodes answered; the first one is an end of the move."""
+        answer = answers[0]
+        if self._stage == "give":
+            return self._close_window()
         if isinstance(answer, Silence):
-            return self._fail(f"{answer.endpoint}: {answer.detail}")
+            return self._fail(Failure(f"{answer.endpoint}: {answer.detail}"))
+        if self._stage == "keys":
+            return self._take_migrations(answer, seconds)
         wrong = next((reply.message for reply in answer if isinstance(reply, ReplyError)), None)
         if wrong is not None:
-            return self._fail(wrong)
+            return self._fail(Failure(wrong))
         if self._stage == "open":
             self._stage = "mark"
         elif self._stage == "mark":
-            self._bytes_per_key = _bytes_per_key(answer[len(self._window)]) or self._bytes_per_key
-            self._take_keys(answer[len(self._window) + 1 :])
-        elif self._stage == "keys":
-            self.keys += self._sent
-            self._steer(seconds)
-            self._stage = "keys" if self._held else "list"
+            self._measure(answer[len(self._window)], answer[len(self._window) + 1])
+            self._take_keys(answer[len(self._window) + 2 :])
         elif self._stage == "list":
             self._take_keys(answer)
-        elif self._stage == "take":
-            self._stage = "give"
         else:
-            self._close_window()
+            self._stage = "give"
         return None
 
     def owed(self, seconds: float) -> float:
         """Seconds to rest so that the limit on bytes holds."""
-        if not self.bytes_per_second or not self._sent:
+        if not self.bytes_per_second:
             return 0.0
-        rest = self._sent * self._bytes_per_key / self.bytes_per_second - seconds
-        self._sent = 0
+        rest, self._debt = self._debt / self.bytes_per_second - seconds, 0.0
         return max(0.0, rest)
 
     def _list_keys(self) -> list[Command]:
-        """A slot that is marked gets no new keys at its source, so what is listed once is all, up to the limit."""
-        return [("CLUSTER", "GETKEYSINSLOT", slot, LISTED_KEYS) for slot in self._window]
+        """A slot that is marked gets no new keys at its source, so it is empty once nothing is listed."""
+        return [("CLUSTER", "GETKEYSINSLOT", slot, LISTED) for slot in self._window]
 
     def _take_keys(self, replies: Sequence[Reply]) -> None:
-        self._held = [[k for k in reply if isinstance(k, bytes)] for reply in replies if isinstance(reply, list)]
-        self._held = [keys for keys in self._held if keys]
+        listed = zip(self._window, replies, strict=False)
+        names = {slot: [k for k in reply if isinstance(k, bytes)] for slot, reply in listed if isinstance(reply, list)}
+        self._held = {slot: keys for slot, keys in names.items() if keys}
         self._stage = "keys" if self._held else "take"
 
     def _migrations(self) -> list[Command]:
         """As many keys as fit into one pipeline, taken off what is held; a MIGRATE names keys of one slot only."""
         step = self.moves[0]
         auth: tuple[str | Secret, ...] = ("AUTH", self.password) if self.password else ()
-        head = ("MIGRATE", step.target_address, step.target.port, "", 0, int(TIMEOUT * 1000) // 2, *auth, "KEYS")
+        room = max(1, min(MOST_KEYS, int(self._ease * AIM_BYTES / self._key_bytes)))
         chosen: list[Command] = []
-        self._sent = 0
-        while self._held and self._sent < self._batch:
-            keys = self._held[-1]
-            part = keys[: self._batch - self._sent]
+        self._sent = []
+        while self._held and room > 0:
+            slot, keys = next(iter(self._held.items()))
+            careful = slot in self._careful
+            part = keys[: 1 if careful else room]
             del keys[: len(part)]
             if not keys:
-                self._held.pop()
+                del self._held[slot]
+            limit = PATIENT_MS if careful else MIGRATE_MS
+            head = ("MIGRATE", step.target_address, step.target.port, "", 0, limit, *auth, "KEYS")
             chosen.append((*head, *part))
-            self._sent += len(part)
+            self._sent.append((slot, len(part), part[0]))
+            room -= len(part)
+            if careful:
+                break
         return chosen
 
-    def _steer(self, seconds: float) -> None:
-        factor = min(2.0, max(0.25, AIM / max(seconds, 1e-4)))
-        self._batch = max(1, min(MOST_KEYS, round(self._batch * factor)))
+    def _take_migrations(self, replies: Sequence[Reply], seconds: float) -> None:
+        """A slot whose MIGRATE failed is listed again and sent key by key; one that fails then is left open, by name."""
+        for (slot, count, key), reply in zip(self._sent, replies, strict=False):
+            if not isinstance(reply, ReplyError):
+                self.keys += count
+                self._debt += count * self._key_bytes
+                continue
+            self._held.pop(slot, None)
+            if not _of_one_key(reply.message):
+                return self._fail(Failure(f"slot {slot}: {reply.message}"))
+            if slot in self._careful:
+                self._give_up(slot, key, reply.message)
+            self._careful.add(slot)
+        self._ease = max(self._ease / 4, 1e-3) if seconds > SLOW else min(1.0, self._ease * RECOVERY)
+        self._stage = "keys" if self._held else "list"
+        return None if self._window else self._close_window()
+
+    def _give_up(self, slot: int, key: bytes, why: str) -> None:
+        step, name = self.moves[0], key[:100].decode("utf-8", "backslashreplace")
+        reason = (
+            f"is on both {step.node} and {step.target}: compare the two, and delete the wrong one"
+            if "BUSYKEY" in why
+            else f"could not be moved within {PATIENT_MS // 1000} s: {why}"
+        )
+        self._stuck[slot] = f"slot {slot} stays open: its key {name!r} {reason}"
+        self._window.remove(slot)
+        self._left -= SlotSet.of(slot)
+
+    def _measure(self, info: Reply, keys: Reply) -> None:
+        text = info.decode("utf-8", "replace") if isinstance(info, bytes) else ""
+        size = next((w.partition(":")[2] for w in text.split() if w.startswith("used_memory_dataset:")), "")
+        if isinstance(keys, int) and keys > 0 and size.isdigit():
+            self._key_bytes = max(1.0, int(size) / keys)
 
     def _close_window(self) -> None:
+        """Go on with the next window. What the source answered is not judged: it may have learned of it by the bus, or,
+        having given its last slot away, have become a replica; the plan's next look is the proof."""
         self._left -= SlotSet.of(*self._window)
         self.moved += len(self._window)
         self._stage = "open"
         if not self._left:
+            if self._stuck:
+                self.failed[self.moves[0]] = Failure("; ".join([*self._stuck.values()][:3]), final=True)
             self._advance()
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: Failure) -> None:
         self.failed[self.moves[0]] = why
-        self._stage = "open"
         self._advance()
 
     def _advance(self) -> None:
         self.moves.pop(0)
+        self._stage, self._held, self._sent = "open", {}, []
+        self._careful, self._stuck = set(), {}
         if self.moves:
             self._left = self.moves[0].slots
 
 
-def _bytes_per_key(info: Reply) -> float:
-    """Memory of the data set divided by its keys, from INFO's memory and keyspace sections; 0 where it holds none."""
-    text = info.decode("utf-8", "replace") if isinstance(info, bytes) else ""
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    keys = fields.get("db0", "keys=0").partition("keys=")[2].partition(",")[0]
-    count = int(keys) if keys.isdigit() else 0
-    dataset = fields.get("used_memory_dataset", "0")
-    return int(dataset) / count if count and dataset.isdigit() else 0.0
+def _set_slots(slots: Sequence[int], what: str, node_id: str) -> list[Command]:
+    return [("CLUSTER", "SETSLOT", slot, what, node_id) for slot in slots]
 
 
-def _atomic(
-    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress
-) -> dict[MigrateSlots, str]:
-    """All atomic migrations at once; each source queues its own."""
-    failed: dict[MigrateSlots, str] = {}
-    requests: dict[Endpoint, list[MigrateSlots]] = {}
-    for step in steps:
-        requests.setdefault(step.node, []).append(step)
-    answers = transport.ask({n: [_start(s) for s in own] for n, own in requests.items()}, timeout=TIMEOUT)
-    for node, own in requests.items():
-        failed |= _refused(own, answers[node])
-    running = [step for step in steps if step not in failed]
-    began, total = clock.now(), sum(len(s.slots) for s in steps)
-    pause = 0.02
-    while running and clock.now() - began < ATOMIC_LIMIT:
-        asked: Command = ("CLUSTER", "GETSLOTMIGRATIONS")
-        answers = transport.ask({step.node: [asked] for step in running}, timeout=TIMEOUT)
-        for step in list(running):
-            state, message = _state(step, answers[step.node])
-            if state in _RUNNING_ENDS:
-                running.remove(step)
-                if state != b"success":
-                    failed[step] = f"{state.decode()}: {message}"
-        left = sum(len(s.slots) for s in running)
-        progress(ProgressEvent(Moment.WAITING, "move slots", "atomic migration", total - left, total))
-        if running:
-            clock.sleep(pause)
-            pause = min(pause * 1.5, 0.5)
-    for step in running:
-        transport.ask({step.node: [("CLUSTER", "CANCELSLOTMIGRATIONS")]}, timeout=TIMEOUT)
-        failed[step] = f"not done after {ATOMIC_LIMIT:.0f} s; cancelled, the source keeps the slots"
-    return failed
+def _of_one_key(message: str) -> bool:
+    """Whether the error is about a key, and not about a node's role or state."""
+    return message.startswith("IOERR") or "Target instance replied with error: BUSYKEY" in message
 
 
-def _start(step: MigrateSlots) -> Command:
-    bounds = [bound for r in step.slots.ranges() for bound in (r.first, r.last)]
-    return ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", step.target_id)
-
-
-def _refused(steps: Sequence[MigrateSlots], answer: Answer) -> Mapping[MigrateSlots, str]:
-    if isinstance(answer, Silence):
-        return dict.fromkeys(steps, f"{answer.endpoint}: {answer.detail}")
-    pairs = zip(steps, answer, strict=False)
-    return {step: reply.message for step, reply in pairs if isinstance(reply, ReplyError)}
-
-
-def _state(step: MigrateSlots, answer: Answer) -> tuple[bytes, str]:
-    """State and message of the newest migration of exactly these slots to this target; empty while it is not listed."""
-    jobs = answer[0] if not isinstance(answer, Silence) else None
-    for job in jobs if isinstance(jobs, list) else []:
-        if not isinstance(job, list):
-            continue
-        fields = dict(zip(job[::2], job[1::2], strict=False))
-        ranges = fields.get(b"slot_ranges")
-        text = ranges.decode().replace(" ", ",") if isinstance(ranges, bytes) else ""
-        if fields.get(b"target_node") == step.target_id.encode() and SlotSet.parse(text) == step.slots:
-            state, message = fields.get(b"state"), fields.get(b"message")
-            return (
-                state if isinstance(state, bytes) else b"",
-                message.decode("utf-8", "replace").strip() if isinstance(message, bytes) else "",
-            )
-    return b"", ""
+def failures_of(failed: Mapping[MigrateSlots, Failure]) -> str:
+    """The failures as lines for people."""
+    return "\n".join(f"- {step}: {why.message}" for step, why in list(failed.items())[:6])

@@ -15,7 +15,7 @@ from itertools import islice
 from ..core.parsing import Unreadable, parse_nodes, text_of
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import PeerView, Silence
-from ..model.plan import Phase, Replicate
+from ..model.plan import MigrateSlots, Phase, Replicate
 from ..model.state import ClusterState
 from ..ports import Clock, Command, Transport
 from .observing import TIMEOUT
@@ -34,8 +34,13 @@ Truth = Mapping[NodeId, tuple[Endpoint, str, NodeId | None, int]]
 def truth_after(phase: Phase, before: ClusterState) -> Truth:
     """What the nodes of `before` are once `phase` is carried out."""
     told = {step.node: step.primary_id for step in phase.steps if isinstance(step, Replicate)}
+    owned = {endpoint: node.slots for endpoint, node in before.nodes.items()}
+    for step in phase.steps:
+        if isinstance(step, MigrateSlots):
+            owned[step.node] -= step.slots
+            owned[step.target] |= step.slots
     return {
-        node.id: (endpoint, node.view.address, told.get(endpoint, node.primary_id), node.slots.mask)
+        node.id: (endpoint, node.view.address, told.get(endpoint, node.primary_id), owned[endpoint].mask)
         for endpoint, node in before.nodes.items()
     }
 

@@ -19,6 +19,8 @@ from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import Answer, Command, ReplyError, Transport
 
+MEMORY_LIMIT = "maxmemory"
+"""Setting that is read even where the spec does not name it: slots are moved only to where there is room."""
 TIMEOUT = 5.0
 """Seconds that one node has for one look, connecting included."""
 
@@ -34,9 +36,11 @@ _REASONS = (
 
 
 def look(topology: Topology, transport: Transport, *, timeout: float = TIMEOUT) -> ClusterState:
-    """The state of all nodes of `topology`."""
+    """The state of all nodes of `topology`, and of its spares as far as they are members."""
     names = [name for name, _ in (*topology.live, *topology.settings)]
-    return consolidate(observe(transport, (n.endpoint for n in topology.nodes), names, timeout=timeout))
+    spares = [n.endpoint for n in topology.spares]
+    endpoints = [*(n.endpoint for n in topology.nodes), *spares]
+    return consolidate(observe(transport, endpoints, [*dict.fromkeys([*names, MEMORY_LIMIT])], timeout=timeout), spares)
 
 
 def observe(

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..core.fitting import fit
 from ..core.verification import verify
 from ..model.plan import Phase, Until
 from ..model.progress import Moment, ProgressEvent
-from ..model.report import Finding, Report
+from ..model.report import Finding, Report, Severity
 from ..model.state import ClusterState
 from ..model.topology import Topology
 from .canary import canaries
@@ -21,6 +22,8 @@ from .waiting import Waiter, not_whole
 
 CALM_LIMIT = 30.0
 """Seconds that a cluster without anything left to do has to become whole, before it is judged."""
+BAN = 70.0
+"""Seconds after which a forgotten identity can come back: the servers' ban of 60 s, and some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ def form_and_verify(
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
     outcome = converge(topology, means, fitting=fitting)
-    state = _calmed(topology, outcome.state, means)
-    return Proof(prove(topology, state, means, canary=canary, further=further), outcome)
+    fitted = outcome.topology
+    state = _calmed(fitted, outcome.state, means)
+    state, ghosts = _stay_forgotten(fitted, state, outcome, means)
+    return Proof(prove(fitted, state, means, canary=canary, further=[*further, *ghosts]), outcome)
 
 
 def _calmed(topology: Topology, state: ClusterState, means: Means) -> ClusterState:
@@ -66,9 +71,36 @@ def _calmed(topology: Topology, state: ClusterState, means: Means) -> ClusterSta
     return waited.state or look(topology, means.transport)
 
 
+def _stay_forgotten(
+    topology: Topology, state: ClusterState, outcome: Outcome, means: Means
+) -> tuple[ClusterState, list[Finding]]:
+    """A look once the servers' ban on forgotten identities has run out, and whether any came back; only after a run that
+    forgot some. A node that still runs and was not reset can be brought back by a message of its own."""
+    if not outcome.forgot:
+        return state, []
+    until = max(outcome.forgot.values()) + BAN
+    while (left := until - means.clock.now()) > 0:
+        detail = f"that {len(outcome.forgot)} stay forgotten: {left:.0f} s"
+        means.progress(ProgressEvent(Moment.WAITING, "verify", detail))
+        means.clock.sleep(min(left, 1.0))
+    state = look(topology, means.transport)
+    listed = {stranger.id for stranger in state.strangers} & outcome.forgot.keys()
+    back = [s for s in state.strangers if s.id in listed]
+    if not back:
+        message = f"{len(outcome.forgot)} forgotten identities are listed by nobody, {BAN:.0f} s later"
+        return state, [Finding("stay-forgotten", Severity.OK, topology.name, message)]
+    hint = "see what still runs there: stop it, or CLUSTER RESET HARD it, then run the deploy again"
+    text = "was forgotten and is listed again by {} of our nodes"
+    return state, [
+        Finding("forgotten-came-back", Severity.ERROR, f"{s.address}:{s.port}", text.format(len(s.known_by)), hint)
+        for s in back
+    ]
+
+
 def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
     """Look, and verify; changes nothing but the canaries."""
-    return Proof(prove(topology, look(topology, means.transport), means, canary=canary, further=further))
+    state = look(topology, means.transport)
+    return Proof(prove(fit(topology, state), state, means, canary=canary, further=further))
 
 
 def prove(

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..core.consolidation import picture
+from ..core.draining import awaiting_drain, leader_in
 from ..core.parsing import Unreadable, parse_peer, text_of
 from ..core.settings import differing
-from ..model.endpoint import Endpoint
-from ..model.observation import PeerView, Role, Silence
-from ..model.plan import AddSlots, Configure, Forget, Meet, Phase, Replicate, Reset, SetEpoch, Until
+from ..model.endpoint import Endpoint, NodeId
+from ..model.observation import PeerView, Silence
+from ..model.plan import AddSlots, Configure, Forget, Meet, MigrateSlots, Phase, Replicate, Reset, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.slots import SlotSet
 from ..model.state import ClusterState, NodeState
@@ -82,7 +83,10 @@ class Waiter:
             return None, self._acquainted(phase, before)
         if phase.until is not Until.WHOLE:
             state = look(self._topology, self._transport)
-            return state, _CHECKS[phase.until](phase, self._topology, state)
+            lacks = _CHECKS[phase.until](phase, self._topology, state)
+            if phase.until is Until.MOVED:
+                gathering.refresh(lacks)
+            return state, lacks
         return self._whole(gathering)
 
     def _whole(self, gathering: Gathering) -> tuple[ClusterState | None, Unmet]:
@@ -142,11 +146,13 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
             unmet[endpoint] = "says that the cluster is not ok"
         elif not node.view.primary_link_up or node.view.syncing:
             unmet[endpoint] = "is not linked to its primary"
+    later = awaiting_drain(topology, state)
     for shard in topology.shards:
         members = [state.nodes[n.endpoint] for n in shard.members if n.endpoint in state.nodes]
-        owner = next((m for m in members if m.role is Role.PRIMARY and m.slots), None)
+        leader = leader_in(shard, state)
         for member in members:
-            if owner is None or (member is not owner and member.primary_id != owner.id):
+            placed = leader is not None and (member.endpoint == leader or member.primary_id == state.nodes[leader].id)
+            if not placed and member.endpoint not in later:
                 unmet.setdefault(member.endpoint, f"is not in its place in {shard.name}")
     if not unmet and state.uncovered:
         unmet[topology.nodes[0].endpoint] = f"{len(state.uncovered):,} slots have no owner"
@@ -208,6 +214,25 @@ def _led(phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
     return dict.fromkeys(following, "does not lead yet") or not_whole(topology, state)
 
 
+def _moved(phase: Phase, topology: Topology, state: ClusterState) -> Unmet:
+    """Every node's own view counts: clients may ask any."""
+    moved: dict[NodeId, SlotSet] = {}
+    for step in phase.steps:
+        if isinstance(step, MigrateSlots):
+            moved[step.target_id] = moved.get(step.target_id, SlotSet()) | step.slots
+    unmet: dict[Endpoint, str] = {}
+    for node in topology.nodes:
+        seen = state.nodes.get(node.endpoint)
+        if seen is None:
+            unmet[node.endpoint] = "gives no answer"
+            continue
+        listed = {peer.id: peer.slots for peer in (seen.view.myself, *seen.view.peers)}
+        late = sum(len(slots - listed.get(target, SlotSet())) for target, slots in moved.items())
+        if late:
+            unmet[node.endpoint] = f"takes {late:,} of the moved slots for their old owner's"
+    return unmet
+
+
 def _forgotten(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
     gone = {step.id for step in phase.steps if isinstance(step, Forget)}
     return {e: f"lists {s.id[:8]}" for s in state.strangers if s.id in gone for e in s.known_by}
@@ -217,7 +242,11 @@ def _empty(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
     unmet: dict[Endpoint, str] = {}
     for step in phase.steps:
         node = state.nodes.get(step.node)
-        if isinstance(step, Reset) and (node is None or node.knows or node.view.keys):
+        if (
+            step.node not in state.resting
+            and isinstance(step, Reset)
+            and (node is None or node.knows or node.view.keys)
+        ):
             unmet[step.node] = "is not empty and alone yet"
     return unmet
 
@@ -228,6 +257,7 @@ _CHECKS: Mapping[Until, Callable[[Phase, Topology, ClusterState], Unmet]] = {
     Until.CONFIGURED: _configured,
     Until.CLOSED: _closed,
     Until.LED: _led,
+    Until.MOVED: _moved,
     Until.FORGOTTEN: _forgotten,
     Until.EMPTY: _empty,
 }

@@ -107,7 +107,7 @@ def _site(spec: ClusterSpec, topology: Topology, host: str, engine: EngineInstal
         wanted = f"a user's name, as {spec.service_manager.value} starts the servers for root"
         raise SpecError([Problem("user-needed", "user", "empty", wanted, "write user: shardwright")])
     rootless = not spec.user or (direct and (machine.connect == "@local" or not machine.ssh.sudo))
-    nodes = tuple(sorted(n for n in topology.nodes if n.host == host))
+    nodes = tuple(sorted(n for n in (*topology.nodes, *topology.spares) if n.host == host))
     return Site(spec, topology, machine, engine, HostPaths.of(spec), nodes, "" if rootless else spec.user)
 
 

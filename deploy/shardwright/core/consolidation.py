@@ -17,23 +17,39 @@ from ..model.state import ClusterState, Dispute, NodeState, OpenSlot, StrangerSt
 _HEALTH_ORDER = (Health.OK, Health.SUSPECT, Health.FAILED)
 
 
-def consolidate(observation: Observation) -> ClusterState:
-    """One picture of all views, in the order of the endpoints."""
-    views = dict(sorted(observation.views.items()))
+def consolidate(observation: Observation, spares: Collection[Endpoint] = ()) -> ClusterState:
+    """One picture of all views, in the order of the endpoints.
+
+    Args:
+        observation: what all nodes said.
+        spares: those that may be silent or stand alone; they are part of the picture only where they are members.
+    """
+    resting = _resting(observation.views, spares)
+    views = {e: view for e, view in sorted(observation.views.items()) if e not in resting}
     addresses = {view.id: (view.address, view.endpoint.port) for view in views.values()}
     nodes = {endpoint: _node(view, addresses) for endpoint, view in views.items()}
     strangers = _strangers(views, frozenset(addresses))
     gone = frozenset(s.id for s in strangers if s.dead and not s.slots)
     return ClusterState(
         nodes=nodes,
-        silences=dict(sorted(observation.silences.items())),
+        silences={e: s for e, s in sorted(observation.silences.items()) if e not in spares},
         strangers=strangers,
         duplicates=_duplicates(views),
         disputes=_disputes(nodes),
         open_slots=_open_slots(nodes),
         groups=_groups(nodes),
         agreed=len({picture(view, gone) for view in views.values()}) <= 1,
+        resting={endpoint: observation.views[endpoint] for endpoint in sorted(resting)},
     )
+
+
+def _resting(views: Mapping[Endpoint, NodeView], spares: Collection[Endpoint]) -> frozenset[Endpoint]:
+    """The spares that know none of our nodes and that none of them knows."""
+    ours = [view for endpoint, view in views.items() if endpoint not in spares]
+    ids = {view.id for view in ours}
+    known = {peer.id for view in ours for peer in view.peers}
+    found = [e for e in spares if e in views]
+    return frozenset(e for e in found if views[e].id not in known | ids and not ids & {p.id for p in views[e].peers})
 
 
 def picture(view: NodeView, without: Collection[NodeId] = ()) -> frozenset[tuple[NodeId, str, NodeId | None, int]]:

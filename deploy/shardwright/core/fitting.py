@@ -4,11 +4,13 @@
 was made by somebody else, that would swap replicas, and so copy data, for no gain. So where the observed shards keep the
 rules of the spec (number, size, domains), their members stay together, and only what is missing is filled in. On a cluster
 that is not formed yet, or that is as `place` says, the topology comes back unchanged.
+
+Which instances hold no place is decided here too: of those that are not leaving, the ones that the cluster needs least.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..model.endpoint import Endpoint
@@ -16,59 +18,110 @@ from ..model.observation import Role
 from ..model.state import ClusterState, NodeState
 from ..model.topology import Node, Shard, Topology
 
+Teams = dict[str, list[Node]]
+"""The members that each shard has so far, its leader first, by the shard's name."""
+
 
 def fit(topology: Topology, state: ClusterState) -> Topology:
-    """The same nodes, quotas and number of shards, with observed shards kept together.
+    """The same hosts, quotas and number of shards, with observed shards kept together.
 
-    A primary that owns slots leads a shard; where more own slots than there are shards, those with the most slots lead and
-    the rest are filled in as members, to be drained.
+    A primary that owns slots leads a shard; where more own slots than there are shards, those with the most slots lead, and
+    the others are members or spares, to be drained. A shard that nobody leads yet gets a node that is idle, if one is.
     """
-    owners = _leading(topology, state)
+    members = [s for s in topology.spares if not s.leaving and s.endpoint in state.nodes]
+    pool = [*topology.nodes, *members]
+    owners = _leading(pool, len(topology.shards), state)
     if not owners:
         return topology
     seats = _seats(topology, owners)
-    kept = {name: _followers(topology, state, owner) for name, owner in seats.items()}
-    filled = _filled(topology, seats, kept)
-    return replace(topology, shards=tuple(replace(s, members=filled[s.name]) for s in topology.shards))
+    teams: Teams = {
+        s.name: _kept(s, pool, state, seats[s.name], topology.spread) for s in topology.shards if s.name in seats
+    }
+    for shard in topology.shards:
+        if shard.name not in teams:
+            teams[shard.name] = [_newcomer(shard, pool, state, teams)]
+    _fill(topology, pool, teams)
+    taken = {node.endpoint for team in teams.values() for node in team}
+    shards = tuple(replace(s, members=tuple(teams[s.name])) for s in topology.shards)
+    return replace(
+        topology,
+        shards=shards,
+        spares=tuple(n for n in (*topology.nodes, *topology.spares) if n.endpoint not in taken),
+    )
 
 
-def _leading(topology: Topology, state: ClusterState) -> list[Node]:
-    """Owners among the topology's nodes: at most as many as there are shards, the fullest ones, in the topology's order."""
-    seen = [(node, state.nodes[node.endpoint]) for node in topology.nodes if node.endpoint in state.nodes]
+def _leading(pool: Iterable[Node], shards: int, state: ClusterState) -> list[Node]:
+    """Owners in the pool: at most as many as there are shards, the fullest ones, in the pool's order."""
+    seen = [(node, state.nodes[node.endpoint]) for node in pool if node.endpoint in state.nodes]
     owning = [(node, len(s.slots)) for node, s in seen if s.role is Role.PRIMARY and s.slots]
-    fullest = sorted(owning, key=lambda pair: -pair[1])[: len(topology.shards)]
+    fullest = sorted(owning, key=lambda pair: -pair[1])[:shards]
     chosen = {node.endpoint for node, _ in fullest}
     return [node for node, _ in owning if node.endpoint in chosen]
 
 
 def _seats(topology: Topology, owners: list[Node]) -> dict[str, Node]:
     """An owner for each shard that gets one, by shard name: its own shard's first, then any free one in order."""
+    home = {node.endpoint: shard.name for shard in topology.shards for node in shard.members}
     seats: dict[str, Node] = {}
     rest: list[Node] = []
     for owner in owners:
-        shard = topology.shard_of(owner.endpoint)
-        if shard.name in seats:
+        name = home.get(owner.endpoint)
+        if name is None or name in seats:
             rest.append(owner)
         else:
-            seats[shard.name] = owner
+            seats[name] = owner
     free = [shard.name for shard in topology.shards if shard.name not in seats]
     return seats | dict(zip(free, rest, strict=False))
 
 
-def _followers(topology: Topology, state: ClusterState, owner: Node) -> list[Node]:
-    """The owner's present replicas that may stay: ours, no more than the shard's size, no domain twice."""
-    size = max(len(shard.members) for shard in topology.shards)
+def _kept(shard: Shard, pool: Iterable[Node], state: ClusterState, owner: Node, spread: str) -> list[Node]:
+    """The owner with its present replicas that may stay: no more than the shard's size, no domain twice."""
     primary = state.nodes[owner.endpoint]
-    members = [owner]
-    for node in topology.nodes:
+    team = [owner]
+    for node in pool:
         seen = state.nodes.get(node.endpoint)
-        if seen is not None and _follows(seen, primary) and len(members) < size and _apart(node, members, topology.spread):
-            members.append(node)
-    return members[1:]
+        if (
+            seen is not None
+            and _follows(seen, primary)
+            and len(team) < len(shard.members)
+            and _apart(node, team, spread)
+        ):
+            team.append(node)
+    return team
 
 
 def _follows(node: NodeState, primary: NodeState) -> bool:
     return node.role is Role.REPLICA and node.primary_id == primary.id
+
+
+def _newcomer(shard: Shard, pool: Iterable[Node], state: ClusterState, teams: Teams) -> Node:
+    """Who is to lead a shard that has no owner: idle before busy, then as `place` says, then where the fewest lead."""
+    leads = [team[0] for team in teams.values()]
+
+    def strain(node: Node) -> tuple[bool, bool, int, int]:
+        seen = state.nodes.get(node.endpoint)
+        idle = seen is not None and seen.role is Role.PRIMARY and not seen.slots
+        zone, host = (sum(getattr(lead, at) == getattr(node, at) for lead in leads) for at in ("zone", "host"))
+        return not idle, node not in shard.members, zone, host
+
+    return min(_free(pool, teams), key=strain)
+
+
+def _fill(topology: Topology, pool: Iterable[Node], teams: Teams) -> None:
+    """Every shard at its size: its own members of the plan first, then whoever is free and apart, then whoever is free."""
+    for members, spread in ((None, topology.spread), (pool, topology.spread), (pool, "none")):
+        for shard in topology.shards:
+            team = teams[shard.name]
+            for node in [*_free(shard.members if members is None else members, teams)]:
+                if len(team) < len(shard.members) and _apart(node, team, spread):
+                    team.append(node)
+
+
+def _free(pool: Iterable[Node], teams: Mapping[str, list[Node]]) -> Iterator[Node]:
+    taken: set[Endpoint] = {node.endpoint for team in teams.values() for node in team}
+    for node in pool:
+        if node.endpoint not in taken:
+            yield node
 
 
 def _apart(node: Node, members: Iterable[Node], spread: str) -> bool:
@@ -77,31 +130,3 @@ def _apart(node: Node, members: Iterable[Node], spread: str) -> bool:
 
 def _domain(node: Node, spread: str) -> tuple[str, ...]:
     return {"host": (node.host,), "rack": (node.zone, node.rack), "zone": (node.zone,)}.get(spread, (node.name,))
-
-
-def _filled(topology: Topology, seats: dict[str, Node], kept: dict[str, list[Node]]) -> dict[str, tuple[Node, ...]]:
-    """Every shard at its size: owner, kept followers, then its own members of the plan, then whoever is free and apart."""
-    teams = {s.name: [seats[s.name], *kept[s.name]] if s.name in seats else [] for s in topology.shards}
-    taken = {node.endpoint for team in teams.values() for node in team}
-    for shard in topology.shards:
-        _take(teams[shard.name], shard, shard.members, taken, topology.spread)
-    for shard in topology.shards:
-        _take(teams[shard.name], shard, topology.nodes, taken, topology.spread)
-    for shard in topology.shards:
-        _take(teams[shard.name], shard, topology.nodes, taken, "none")
-    return {name: tuple(team) for name, team in teams.items()}
-
-
-def _take(team: list[Node], shard: Shard, pool: Iterable[Node], taken: set[Endpoint], spread: str) -> None:
-    for node in _free(pool, taken):
-        if len(team) >= len(shard.members):
-            return
-        if _apart(node, team, spread):
-            team.append(node)
-            taken.add(node.endpoint)
-
-
-def _free(pool: Iterable[Node], taken: set[Endpoint]) -> Iterator[Node]:
-    for node in pool:
-        if node.endpoint not in taken:
-            yield node

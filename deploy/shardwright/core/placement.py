@@ -36,15 +36,16 @@ def place(spec: ClusterSpec) -> Topology:
 
     Members of a shard stand in different zones if there is room for that in all shards, else racks, else hosts, and never
     share `spec.spread`; a spec that `load` would refuse for lack of room gets the best that is possible. Instances that
-    are not needed are left out, the last ones of the fullest hosts first.
+    are not needed are spares, the last ones of the fullest hosts first, and so are all of a host that is leaving.
 
     Raises:
         SpecError: ``not-enough-instances``, for a spec that was not made by `load`.
     """
-    have = sum(len(host.ports) for host in spec.hosts)
+    staying = [host for host in spec.hosts if not host.leaving]
+    have = sum(len(host.ports) for host in staying)
     if have < spec.nodes_wanted:
         raise SpecError([Problem("not-enough-instances", "hosts", str(have), str(spec.nodes_wanted), "add hosts")])
-    led = lead(teams(spec.hosts, spec.shards, 1 + spec.replicas))
+    led = lead(teams(staying, spec.shards, 1 + spec.replicas))
     base, extra = divmod(SLOT_COUNT, spec.shards)
     shards = tuple(
         Shard(f"shard-{n}", tuple(_node(spec, host, port) for host, port in team), base + (n <= extra))
@@ -52,11 +53,14 @@ def place(spec: ClusterSpec) -> Topology:
     )
     live, settings = _settings(spec)
     product = Product.VALKEY if spec.engine.product is Product.BUNDLED else spec.engine.product
-    return Topology(spec.name, shards, live, settings, product.value, spec.engine.version, spec.spread.value)
+    placed = {node.endpoint for shard in shards for node in shard.members}
+    everyone = (_node(spec, host, port) for host in spec.hosts for port in host.ports)
+    spares = tuple(node for node in everyone if node.endpoint not in placed)
+    return Topology(spec.name, shards, live, settings, product.value, spec.engine.version, spec.spread.value, spares)
 
 
 def _node(spec: ClusterSpec, host: HostSpec, port: int) -> Node:
-    return Node(Endpoint(host.address, port, port + spec.bus_offset), host.name, host.zone, host.rack)
+    return Node(Endpoint(host.address, port, port + spec.bus_offset), host.name, host.zone, host.rack, host.leaving)
 
 
 def _settings(spec: ClusterSpec) -> tuple[Settings, Settings]:

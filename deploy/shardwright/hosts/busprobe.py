@@ -64,7 +64,8 @@ class HostProber:
     def __init__(self, state: State, run: Run) -> None:
         self._run = run
         self._hosts: dict[str, Host] = {h.data.get("shardwright_host"): h for h in state.inventory if h.connected}
-        self._names = {node.endpoint: node.host for node in run.environment.topology.nodes}
+        topology = run.environment.topology
+        self._names = {node.endpoint: node.host for node in (*topology.nodes, *topology.spares)}
 
     def probe(self, sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> tuple[Unreachable, ...]:
         """See `ports.BusProber.probe`. A host from where nothing can be tried gives no pairs, and a warning."""

@@ -22,6 +22,7 @@ from ..adapters.resp import RespTransport
 from ..control.converging import Means
 from ..control.observing import look
 from ..control.run import Proof, form_and_verify, verify_only
+from ..core.fitting import fit
 from ..core.planning import plan
 from ..errors import ShardwrightError
 from ..model.progress import Progress, silent
@@ -126,7 +127,8 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        made = plan(run.environment.topology, look(run.environment.topology, means.transport))
+        found = look(run.environment.topology, means.transport)
+        made = plan(fit(run.environment.topology, found), found)
     finally:
         means.transport.close()
     words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]

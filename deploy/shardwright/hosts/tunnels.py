@@ -24,7 +24,8 @@ def through_ssh(state: State, run: Run) -> Connect:
 
     The function that is returned raises `OSError` where the host or its server can't be reached.
     """
-    names = {node.endpoint: node.host for node in run.environment.topology.nodes}
+    topology = run.environment.topology
+    names = {node.endpoint: node.host for node in (*topology.nodes, *topology.spares)}
     by_address = {host.address: host.name for host in run.environment.spec.hosts}
 
     def connect(endpoint: Endpoint, timeout: float) -> socket.socket:

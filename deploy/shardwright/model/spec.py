@@ -75,7 +75,7 @@ class HostSpec:
     """One machine that runs `len(ports)` instances.
 
     `address` is what the nodes listen on and announce; `connect` is where ssh goes (the same unless given), or
-    ``@local`` for the control machine itself.
+    ``@local`` for the control machine itself. `leaving`: it is to hold nothing any more, but still answers.
     """
 
     name: str
@@ -85,6 +85,7 @@ class HostSpec:
     rack: str = ""
     connect: str = ""
     ssh: Ssh = field(default_factory=Ssh)
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

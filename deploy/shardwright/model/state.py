@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .endpoint import Endpoint, NodeId
 from .observation import Health, NodeView, Role, Silence
@@ -97,7 +97,8 @@ class ClusterState:
 
     `groups` are the sets of nodes that are connected by knowing each other; one group means one cluster.
     `agreed` is whether every view has the same nodes, roles, primaries and slot owners; dead nodes that own nothing and
-    were not asked are left out of that, since nodes that join later never hear of them.
+    were not asked are left out of that, since nodes that join later never hear of them. `resting` are spares that answer
+    but share no cluster with our nodes, and who they are: they are in no other field.
     """
 
     nodes: Mapping[Endpoint, NodeState]
@@ -108,6 +109,7 @@ class ClusterState:
     open_slots: tuple[OpenSlot, ...]
     groups: tuple[frozenset[Endpoint], ...]
     agreed: bool
+    resting: Mapping[Endpoint, NodeView] = field(default_factory=dict)
 
     @property
     def by_id(self) -> dict[NodeId, NodeState]:

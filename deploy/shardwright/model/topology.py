@@ -14,12 +14,13 @@ from .endpoint import Endpoint
 
 @dataclass(frozen=True, slots=True, order=True)
 class Node:
-    """One server that should be: its endpoint and the failure domains it stands in."""
+    """One server that should be: its endpoint and the failure domains it stands in. `leaving`: its host is to be emptied."""
 
     endpoint: Endpoint
     host: str
     zone: str = ""
     rack: str = ""
+    leaving: bool = False
 
     @property
     def name(self) -> str:
@@ -48,7 +49,8 @@ class Topology:
     `live` holds the settings (name, value as `CONFIG GET` gives it) that every server must run with and that the
     forming of the cluster touches for a while; `settings` every other one that the operator or we have set.
     `versions` is the range as text. `spread` is the failure domain that no two members of a shard may share, as text
-    (``none``, ``host``, ``rack``, ``zone``).
+    (``none``, ``host``, ``rack``, ``zone``). `spares` are instances that the spec names and that hold no place: they
+    may be silent or stand alone, and one that is a member of the cluster is drained, emptied and forgotten.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Topology:
     product: str = "valkey"
     versions: str = "any"
     spread: str = "host"
+    spares: tuple[Node, ...] = ()
 
     @property
     def nodes(self) -> tuple[Node, ...]:

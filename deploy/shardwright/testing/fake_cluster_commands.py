@@ -99,9 +99,7 @@ def _epoch(s: FakeServer, given: list[str]) -> Reply:
     if epoch < 0:
         return ReplyError(f"ERR Invalid config epoch specified: {epoch}")
     if s.peers:
-        return ReplyError(
-            "ERR The user can assign a config epoch only when the node does not know any other node."
-        )
+        return ReplyError("ERR The user can assign a config epoch only when the node does not know any other node.")
     if s.myself.epoch:
         return ReplyError("ERR Node config epoch is already non-zero")
     s.myself.epoch = epoch

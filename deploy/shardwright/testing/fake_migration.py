@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 OK = b"OK"
 KEYS_A_SECOND = 75_000
-LOST_SOURCE = (
-    "Connection lost to source. Check CLUSTER GETSLOTMIGRATIONS on the source node for more information."
-)
+LOST_SOURCE = "Connection lost to source. Check CLUSTER GETSLOTMIGRATIONS on the source node for more information."
 TARGET_ERROR = "ERR Target instance replied with error: "
 
 
@@ -269,7 +267,9 @@ def _entry(m: SlotMigration) -> Reply:
         ("cow_size", 0),
         ("remaining_repl_size", 0),
     ]
-    return [item for name, value in fields for item in (name.encode(), value if isinstance(value, int) else value.encode())]
+    return [
+        item for name, value in fields for item in (name.encode(), value if isinstance(value, int) else value.encode())
+    ]
 
 
 def cancel(s: FakeServer, _given: list[str]) -> Reply:

@@ -69,5 +69,6 @@ def _kind(step: Step) -> str:
         "Forget": "forget",
         "CloseSlot": "close a slot",
         "FinishSlot": "finish moving a slot",
+        "MigrateSlots": "move slots",
         "Reset": "reset",
     }[type(step).__name__]

@@ -1,7 +1,8 @@
 """`plan`: from what should be and what is to what is to be done. Pure and deterministic; a rule a file.
 
 The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
-what others left open, prepare each node for itself, introduce, replicate, join, and put settings right at the very end.
+what others left open, prepare each node for itself, introduce, replicate, join, move slots once whoever gets them has its
+copies, place what was drained, dismiss and forget what holds no place, and put settings right at the very end.
 Re-planning after any phase gives the rest of the plan, because each rule looks only at what is, never at what an earlier
 run intended.
 """
@@ -15,13 +16,16 @@ from ...model.plan import Phase, Plan
 from ...model.state import ClusterState
 from ...model.topology import Topology
 from .assigning import Assignment, assign
+from .dismissing import dismiss_phase
 from .fingerprint import fingerprint
 from .forgetting import forget_phase
-from .forming import gather_phases, introduce_phase, prepare_phase
+from .forming import gather_phases, introduce_phase, prepare_phase, replicate_drained_phase
+from .giving_up import give_up_phase
 from .leading import lead_phase
 from .open_slots import arriving, open_slots_phase
 from .refusing import refuse, unsettled
 from .resetting import reset_phase
+from .resharding import agree_phase, move_phase
 from .settings import settle_phase
 
 __all__ = ["Assignment", "assign", "plan", "require_consent", "unsettled"]
@@ -38,23 +42,33 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     """
     refuse(topology, state)
     print_of = fingerprint(topology, state)
+    giving_up, lost, state = give_up_phase(state)
     resets, hazards = reset_phase(topology, state)
     if resets is not None:
         return Plan((resets,), hazards, print_of)
     closing = open_slots_phase(state)
-    assignment = assign(topology, state, arriving(closing))
+    handed = arriving(closing)
+    assignment = assign(topology, state, handed)
     prepare = prepare_phase(topology, state, assignment)
-    gathering, hazards = gather_phases(topology, state, assignment)
+    introduce = introduce_phase(topology, state, assignment)
+    gathering, bare = gather_phases(topology, state, assignment)
+    move, many = move_phase(topology, state, assignment, handed)
+    dismiss, emptied = dismiss_phase(topology, state)
     phases: list[Phase | None] = [
+        giving_up,
         closing,
         prepare,
-        introduce_phase(topology, state, assignment),
+        introduce,
         *gathering,
-        forget_phase(state),
+        agree_phase(state) if move and not (introduce or gathering) else None,
+        move,
+        replicate_drained_phase(topology, state, assignment),
+        dismiss,
+        forget_phase(topology, state),
         settle_phase(topology, state, prepare),
         lead_phase(topology, state, assignment),
     ]
-    return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
+    return Plan(tuple(phase for phase in phases if phase is not None), (*lost, *bare, *many, *emptied), print_of)
 
 
 def require_consent(made: Plan, allowed: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from ...model.observation import Role
 from ...model.slots import SlotSet
 from ...model.state import ClusterState
 from ...model.topology import Node, Shard, Topology
+from ..draining import leader_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +42,16 @@ def assign(
         arriving: slots that an earlier phase of the same plan gives to an endpoint.
 
     Raises:
-        PlanError: ``layout-differs`` (a shard would need slots to be moved), ``stray-keys`` (keys in ownerless slots
-            that no single primary can take over).
+        PlanError: ``stray-keys`` (keys in ownerless slots that no single primary can take over).
     """
     primaries = {shard.name: _primary(shard, state) for shard in topology.shards}
     return Assignment(primaries, _share_out(topology, state, primaries, arriving))
 
 
 def _primary(shard: Shard, state: ClusterState) -> Node:
-    owners = [node for node in shard.members if state.nodes[node.endpoint].slots]
-    if len(owners) > 1:
-        held = "; ".join(f"{n.name} owns {state.nodes[n.endpoint].slots}" for n in owners)
-        raise PlanError(
-            "layout-differs",
-            f"{shard.name} wants {', '.join(n.name for n in shard.members)} in one shard, but more than one owns slots: "
-            f"{held}",
-            hint="this cluster was formed with another layout; moving slots between nodes is not done by this version: "
-            "reshard it with the engine's cli, or arrange hosts in cluster.yml as the cluster has them",
-        )
-    if owners:
-        return owners[0]
-    free = [node for node in shard.members if state.nodes[node.endpoint].role is Role.PRIMARY]
-    if free:
-        return next((node for node in free if state.nodes[node.endpoint].view.stray), free[0])
-    raise PlanError(
-        "layout-differs",
-        f"all members of {shard.name} ({', '.join(n.name for n in shard.members)}) are replicas in other shards",
-        hint="free one of them: CLUSTER RESET SOFT on it, then run again",
-    )
+    """Who leads the shard; a shard whose members all replicate others is given a primary by a reset before."""
+    leader = leader_in(shard, state)
+    return next((node for node in shard.members if node.endpoint == leader), shard.primary)
 
 
 def _share_out(

@@ -17,6 +17,7 @@ def fingerprint(topology: Topology, state: ClusterState) -> str:
     wanted = {
         "name": topology.name,
         "shards": [[s.name, s.quota, [str(n.endpoint) for n in s.members]] for s in topology.shards],
+        "spares": sorted(str(n.endpoint) for n in topology.spares),
         "live": sorted(topology.live),
         "settings": sorted(topology.settings),
     }

@@ -1,23 +1,25 @@
-"""Dead identities that one of our nodes has taken the place of: it came back under a new id.
+"""Identities that are dead or dismissed.
 
-Safe because such an identity is failed by every view, owns nothing, and cannot return: its address answers under another
-id, which the servers have noticed (then they know no address of it any more) or are about to. After replicas have their
-primaries, since a server does not forget the one it replicates. Dead members elsewhere are left alone and reported.
+Safe because such an identity owns nothing and cannot return: it is failed by every view, or another identity answers in its
+place, or it was just emptied. All nodes are told at once, inside the servers' 60 s ban, so that none brings it back to the
+others. After replicas have their primaries, since a server does not forget the one it replicates.
 """
 
 from __future__ import annotations
 
 from ...model.plan import Forget, Phase, Until
 from ...model.state import ClusterState
-from .refusing import superseded
+from ...model.topology import Topology
+from .dismissing import spare_members
+from .refusing import gone_for_good
 
 
-def forget_phase(state: ClusterState) -> Phase | None:
-    """Forgets each superseded identity on every node that lists it, inside the servers' 60 s ban."""
-    steps = tuple(
-        Forget(endpoint, stranger.id)
-        for stranger in state.strangers
-        if superseded(state, stranger) and not stranger.slots
-        for endpoint in stranger.known_by
-    )
+def forget_phase(topology: Topology, state: ClusterState) -> Phase | None:
+    """Forgets each on every node that lists it, and the spares that are in the cluster, which are reset before."""
+    staying = [node.endpoint for node in topology.nodes]
+    gone = {
+        (e, stranger.id) for stranger in state.strangers if gone_for_good(state, stranger) for e in stranger.known_by
+    }
+    gone |= {(e, spare.id) for spare in spare_members(topology, state) for e in staying}
+    steps = tuple(Forget(endpoint, node_id) for endpoint, node_id in sorted(gone) if endpoint in staying)
     return Phase("forget", steps, Until.FORGOTTEN, 30.0) if steps else None

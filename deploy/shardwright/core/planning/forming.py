@@ -19,6 +19,7 @@ from ...model.observation import Role
 from ...model.plan import AddSlots, Configure, Hazard, Meet, Phase, Replicate, SetEpoch, Step, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Node, Topology
+from ..draining import awaiting_drain
 from ..parsing import number
 from .assigning import Assignment
 
@@ -65,7 +66,11 @@ def gather_phases(
 def _replications(
     topology: Topology, state: ClusterState, assignment: Assignment
 ) -> tuple[tuple[Step, ...], tuple[Hazard, ...]]:
-    """Each member that does not replicate its shard's primary does so; a hazard where that takes a last copy away."""
+    """Each member that does not replicate its shard's primary does so; a hazard where that takes a last copy away.
+
+    Those that must be drained first, and their replicas, are left to `replicate_drained_phase`.
+    """
+    later = awaiting_drain(topology, state)
     steps: list[Step] = []
     hazards: list[Hazard] = []
     for shard in topology.shards:
@@ -73,11 +78,22 @@ def _replications(
         primary_id = state.nodes[primary.endpoint].id
         for member in shard.members:
             node = state.nodes[member.endpoint]
-            if member == primary or node.primary_id == primary_id:
+            if member == primary or node.primary_id == primary_id or member.endpoint in later:
                 continue
             steps.append(Replicate(member.endpoint, primary.endpoint, primary_id))
-            hazards.extend(_last_copy(node, state))
+            hazards.extend(last_copy(node, state))
     return tuple(steps), tuple(hazards)
+
+
+def replicate_drained_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
+    """Places the members that had to wait until slots had moved away; their copies are of nothing by then."""
+    steps: list[Step] = []
+    for member in sorted(node.endpoint for node in topology.nodes if node.endpoint in awaiting_drain(topology, state)):
+        primary = assignment.primary_of(topology.shard_of(member)).endpoint
+        primary_id = state.nodes[primary].id
+        if member != primary and state.nodes[member].primary_id != primary_id:
+            steps.append(Replicate(member, primary, primary_id))
+    return Phase("replicate", tuple(steps), Until.WHOLE, 60.0 + len(topology.nodes)) if steps else None
 
 
 def _ungathered(topology: Topology, state: ClusterState) -> bool:
@@ -85,7 +101,8 @@ def _ungathered(topology: Topology, state: ClusterState) -> bool:
     return any(not wanted <= state.nodes[n.endpoint].knows | {state.nodes[n.endpoint].id} for n in topology.nodes)
 
 
-def _last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
+def last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
+    """The hazard that `node` is the only live copy of its primary's keys, where it is."""
     old = state.by_id.get(node.primary_id) if node.primary_id else None
     if node.role is not Role.REPLICA or old is None or not old.view.keys:
         return

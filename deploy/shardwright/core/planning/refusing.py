@@ -20,18 +20,30 @@ def refuse(topology: Topology, state: ClusterState) -> None:
         ObservationError: ``nodes-silent``.
         PlanError: ``duplicate-node-id``, ``belongs-to-another-cluster``, ``two-clusters``, ``slots-claimed-twice``,
             ``slot-owner-missing``, ``nodes-disagree``.
+
+    Owners that are lost for good are no reason here: `lost_owners`.
     """
     _silent(topology, state)
     _duplicates(state)
-    _live_strangers(state)
+    _live_strangers(topology, state)
     _two_clusters(topology, state)
     _disputes(state)
     _missing_owners(state)
 
 
-def superseded(state: ClusterState, stranger: StrangerState) -> bool:
-    """Whether a dead identity stood at an address where one of our nodes now answers under another id."""
-    return stranger.dead and (not stranger.address or _displaced(state, stranger))
+def gone_for_good(state: ClusterState, stranger: StrangerState) -> bool:
+    """Whether an identity owns nothing and can't return: it is dead, or another id answers at its address now."""
+    return not stranger.slots and (stranger.dead or _displaced(state, stranger))
+
+
+def lost_owners(state: ClusterState) -> tuple[StrangerState, ...]:
+    """Dead owners of slots that none of our nodes replicates: their shards' data is lost unless they come back."""
+    gone = left_over(state)
+    leaving = {endpoint for endpoint, node in state.nodes.items() if node.id in gone}
+    copied = {node.primary_id for node in state.nodes.values()}
+    return tuple(
+        s for s in state.strangers if s.slots and s.dead and s.id not in copied and not leaving.issuperset(s.known_by)
+    )
 
 
 def unsettled(state: ClusterState) -> str:
@@ -42,6 +54,8 @@ def unsettled(state: ClusterState) -> str:
     """
     primaries = {node.primary_id for node in state.nodes.values()}
     for stranger in state.strangers:
+        if gone_for_good(state, stranger):
+            continue
         name = f"{stranger.id[:8]} ({stranger.address or 'no address'}:{stranger.port})"
         if not stranger.dead and (stranger.health is Health.SUSPECT or _displaced(state, stranger)):
             return f"{name} is gone, and not all nodes know it yet"
@@ -49,7 +63,9 @@ def unsettled(state: ClusterState) -> str:
             return f"{name} is failed, and its replica has not taken over yet"
     for dispute in state.disputes:
         if any(group.issuperset(dispute.claimants) for group in state.groups):
-            return f"{' and '.join(map(str, dispute.claimants))} both claim slots, and one will hear of the other's epoch"
+            return (
+                f"{' and '.join(map(str, dispute.claimants))} both claim slots, and one will hear of the other's epoch"
+            )
     return ""
 
 
@@ -61,7 +77,9 @@ def left_over(state: ClusterState) -> frozenset[NodeId]:
 
 
 def _displaced(state: ClusterState, stranger: StrangerState) -> bool:
-    return (stranger.address, stranger.port) in {(n.view.address, e.port) for e, n in state.nodes.items()}
+    places = {(n.view.address, e.port) for e, n in state.nodes.items()}
+    places |= {(view.address, e.port) for e, view in state.resting.items()}
+    return (stranger.address, stranger.port) in places
 
 
 def _silent(topology: Topology, state: ClusterState) -> None:
@@ -99,10 +117,18 @@ def _duplicates(state: ClusterState) -> None:
         )
 
 
-def _live_strangers(state: ClusterState) -> None:
+def _live_strangers(topology: Topology, state: ClusterState) -> None:
+    spares = {(node.endpoint.host, node.endpoint.port): node for node in topology.spares}
     for stranger in state.strangers:
-        if stranger.dead:
+        if stranger.dead or gone_for_good(state, stranger):
             continue
+        spare = spares.get((stranger.address, stranger.port))
+        if spare is not None:
+            raise ObservationError(
+                "nodes-silent",
+                f"{spare.name} ({spare.endpoint}) holds no place any more, is still in the cluster, and gave no view",
+                hint="bring it back, so that it can be emptied; if it is lost, wait until the cluster has failed it over",
+            )
         members = ", ".join(map(str, stranger.known_by[:6]))
         if _displaced(state, stranger):
             raise PlanError(
@@ -114,7 +140,8 @@ def _live_strangers(state: ClusterState) -> None:
             "belongs-to-another-cluster",
             f"{members} know the node {stranger.id[:8]} at {stranger.address}:{stranger.port}, which cluster.yml does "
             f"not name; it owns {len(stranger.slots):,} slots",
-            hint="if it is yours, add its host to cluster.yml; if not, take our nodes out of that cluster first "
+            hint="if it is yours, put its host back into cluster.yml (with `leaving: true` to take it out of the cluster), "
+            "deploy, and then delete it; if not, take our nodes out of that cluster first "
             "(CLUSTER FORGET on its nodes, then CLUSTER RESET HARD on ours, once they hold no keys)",
         )
 
@@ -146,29 +173,20 @@ def _disputes(state: ClusterState) -> None:
 
 
 def _missing_owners(state: ClusterState) -> None:
-    gone = left_over(state)
+    gone, lost = left_over(state), {stranger.id for stranger in lost_owners(state)}
     leaving = {endpoint for endpoint, node in state.nodes.items() if node.id in gone}
     for stranger in state.strangers:
-        if stranger.slots and not leaving.issuperset(stranger.known_by):
+        if stranger.slots and stranger.id not in lost and not leaving.issuperset(stranger.known_by):
             raise _missing_owner(state, stranger)
 
 
 def _missing_owner(state: ClusterState, stranger: StrangerState) -> PlanError:
-    copies = [f"{e} ({n.view.keys:,} keys)" for e, n in state.nodes.items() if n.primary_id == stranger.id]
-    message = (
-        f"{len(stranger.slots):,} slots ({stranger.slots}) belong to {stranger.id[:8]} at "
-        f"{stranger.address or 'an unknown address'}:{stranger.port}, which is gone and not among our nodes"
-    )
-    if copies:
-        return PlanError(
-            "slot-owner-missing",
-            f"{message}; it has not been replaced by its replica {', '.join(copies)}",
-            hint="start that node again with its data and its nodes.conf; if it is lost for good, CLUSTER FAILOVER FORCE on "
-            "the replica makes it the primary (what it had not received is lost); then run again",
-        )
+    copies = ", ".join(f"{e} ({n.view.keys:,} keys)" for e, n in state.nodes.items() if n.primary_id == stranger.id)
     return PlanError(
         "slot-owner-missing",
-        message,
-        hint="start that node again with its data; if it is lost for good, its shard's data is lost too: "
-        "CLUSTER FORGET it on all nodes to say so, then run again",
+        f"{len(stranger.slots):,} slots ({stranger.slots}) belong to {stranger.id[:8]} at "
+        f"{stranger.address or 'an unknown address'}:{stranger.port}, which is gone and not among our nodes; it has not "
+        f"been replaced by its replica {copies}",
+        hint="start that node again with its data and its nodes.conf; if it is lost for good, CLUSTER FAILOVER FORCE on "
+        "the replica makes it the primary (what it had not received is lost); then run again",
     )

@@ -2,6 +2,9 @@
 
 A primary that lost its slots and still holds their keys is no such node as long as nobody else owns them: it gets them back.
 
+A shard that nobody leads, since all its members replicate others, gets its primary by a reset too: that is the only way in
+which a server stops being a replica. Its copy is dropped by it, so it must not be the last one.
+
 A reset is always *hard*: with its old identity kept, the node's former peers would go on talking to it, and its gossip
 would introduce our nodes to theirs.
 """
@@ -12,6 +15,8 @@ from ...model.observation import Role
 from ...model.plan import Hazard, Phase, Reset, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Topology
+from ..draining import leader_in
+from .forming import last_copy
 from .refusing import left_over
 
 
@@ -24,6 +29,11 @@ def reset_phase(topology: Topology, state: ClusterState) -> tuple[Phase | None, 
         if hazard is not None:
             steps.append(Reset(node.endpoint, node.view.keys))
             hazards.append(hazard)
+    for shard in topology.shards:
+        if leader_in(shard, state) is None:
+            node = state.nodes[shard.primary.endpoint]
+            steps.append(Reset(node.endpoint, 0))
+            hazards.extend(last_copy(node, state))
     if not steps:
         return None, ()
     return Phase("reset", tuple(steps), Until.EMPTY, 30.0), tuple(hazards)

@@ -1,0 +1,118 @@
+"""Carries out slot moves by the servers' own atomic migration: the source streams a snapshot and the changes since, and
+hands all slots over in one step; a migration that breaks leaves everything with the source.
+
+Knows nothing of keys. A migration goes on when whoever asked for it is gone, so one that is found running is waited for, and
+nothing new is begun beside it: what it moved is seen by the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..model.endpoint import Endpoint
+from ..model.observation import Silence
+from ..model.plan import MigrateSlots
+from ..model.progress import Moment, Progress, ProgressEvent
+from ..model.slots import SlotSet
+from ..model.wire import Answer, Command, ReplyError
+from ..ports import Clock, Transport
+
+LIMIT = 3600.0
+"""Seconds after which a migration is cancelled."""
+TIMEOUT = 30.0
+"""Seconds for one exchange."""
+_ENDS = frozenset({"success", "failed", "cancelled"})
+_ASK: Command = ("CLUSTER", "GETSLOTMIGRATIONS")
+
+
+def migrate_atomically(
+    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress
+) -> dict[MigrateSlots, str]:
+    """Start all steps at once and wait for them; gives those that failed and why. Each source queues its own."""
+    if not steps:
+        return {}
+    if _await_running({step.node for step in steps}, transport, clock, progress):
+        return dict.fromkeys(steps, "slots were still moving since an earlier run; they have moved now")
+    by_source: dict[Endpoint, list[MigrateSlots]] = {}
+    for step in steps:
+        by_source.setdefault(step.node, []).append(step)
+    answers = transport.ask({n: [_start(s) for s in own] for n, own in by_source.items()}, timeout=TIMEOUT)
+    failed: dict[MigrateSlots, str] = {}
+    for node, own in by_source.items():
+        failed |= _refused(own, answers[node])
+    return failed | _await_ends([s for s in steps if s not in failed], transport, clock, progress)
+
+
+def _await_ends(
+    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress
+) -> dict[MigrateSlots, str]:
+    failed: dict[MigrateSlots, str] = {}
+    running, total = list(steps), sum(len(s.slots) for s in steps)
+    began, pause = clock.now(), 0.02
+    while running and clock.now() - began < LIMIT:
+        answers = transport.ask({s.node: [_ASK] for s in running}, timeout=TIMEOUT)
+        for step in list(running):
+            state, message = _state(step, answers[step.node])
+            if state in _ENDS:
+                running.remove(step)
+                if state != "success":
+                    failed[step] = f"{state}: {message or 'no reason given'}"
+        left = sum(len(s.slots) for s in running)
+        progress(ProgressEvent(Moment.WAITING, "move slots", "atomic migration", total - left, total))
+        if running:
+            clock.sleep(pause)
+            pause = min(pause * 1.5, 0.5)
+    for step in running:
+        transport.ask({step.node: [("CLUSTER", "CANCELSLOTMIGRATIONS")]}, timeout=TIMEOUT)
+        failed[step] = f"not done after {LIMIT:.0f} s; cancelled, the source keeps the slots"
+    return failed
+
+
+def _await_running(nodes: Iterable[Endpoint], transport: Transport, clock: Clock, progress: Progress) -> bool:
+    """Wait until no source migrates slots any more; gives whether one did."""
+    asked = {node: [_ASK] for node in nodes}
+    began, met = clock.now(), False
+    while clock.now() - began < LIMIT:
+        answers = transport.ask(asked, timeout=TIMEOUT)
+        busy = [node for node, answer in answers.items() if any(_moving(job) for job in _jobs(answer))]
+        if not busy:
+            return met
+        met = True
+        progress(ProgressEvent(Moment.WAITING, "move slots", f"{busy[0]} still moves slots since an earlier run"))
+        clock.sleep(0.2)
+    return True
+
+
+def _moving(job: Mapping[str, str]) -> bool:
+    return job.get("operation", "").upper() == "EXPORT" and job.get("state") not in _ENDS
+
+
+def _start(step: MigrateSlots) -> Command:
+    bounds = [bound for r in step.slots.ranges() for bound in (r.first, r.last)]
+    return ("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *bounds, "NODE", step.target_id)
+
+
+def _refused(steps: Sequence[MigrateSlots], answer: Answer) -> Mapping[MigrateSlots, str]:
+    if isinstance(answer, Silence):
+        return dict.fromkeys(steps, f"{answer.endpoint}: {answer.detail}")
+    pairs = zip(steps, answer, strict=False)
+    return {step: reply.message for step, reply in pairs if isinstance(reply, ReplyError)}
+
+
+def _state(step: MigrateSlots, answer: Answer) -> tuple[str, str]:
+    """State and message of the newest migration of exactly these slots to this target; empty while it is not listed."""
+    if isinstance(answer, Silence):
+        return "failed", f"{answer.endpoint}: {answer.detail}"
+    for job in _jobs(answer):
+        slots = SlotSet.parse(job.get("slot_ranges", "").replace(" ", ","))
+        if job.get("target_node") == step.target_id and slots == step.slots:
+            return job.get("state", ""), job.get("message", "").strip()
+    return "", ""
+
+
+def _jobs(answer: Answer) -> list[dict[str, str]]:
+    """The listed migrations, newest first, as the servers give them: a flat list of names and values for each."""
+    rows = answer[0] if not isinstance(answer, Silence) and answer else None
+    lists = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
+    words = [[w.decode("utf-8", "replace") if isinstance(w, bytes) else str(w) for w in row] for row in lists]
+    return [dict(zip(row[::2], row[1::2], strict=False)) for row in words]
