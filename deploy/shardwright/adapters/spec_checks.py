@@ -144,11 +144,12 @@ def _room(draft: Draft) -> None:
     shards, replicas = draft.number("shards"), draft.number("replicas")
     if not draft.hosts_complete or shards is None or replicas is None or "spread" not in draft.sections:
         return
-    hosts = [_bare(draft, host) for _, host in draft.hosts]
+    hosts = [_bare(draft, host) for _, host in draft.hosts if not host.leaving]
     wanted, have = shards * (1 + replicas), sum(len(h.ports) for h in hosts)
     sum_text = f"{shards} x (1 + {replicas}) = {wanted}"
     if have < wanted:
         found = f"{_count(have, 'server')} on {_count(len(hosts), 'host')}"
+        found += " that stay" if len(hosts) < len(draft.hosts) else ""
         hint = f"{wanted - have} more: add hosts, or raise instances"
         draft.refuse("not-enough-instances", ("hosts",), found, f"{sum_text} servers", hint, key=True)
         return

@@ -135,6 +135,7 @@ def _host(made: Draft, host: HostSection) -> HostSpec:
         rack=host.rack,
         connect=host.connect or host.address,
         ssh=Ssh(ssh.user or None, ssh.port, key, known, ssh.strict_host_key, ssh.sudo, ssh.jump or None),
+        leaving=host.leaving,
     )
 
 

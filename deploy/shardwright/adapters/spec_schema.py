@@ -158,6 +158,7 @@ class HostSection(Section):
     ports: list[Port] = Field(default=[], description="client ports, instead of instances")
     connect: Annotated[str, AfterValidator(names.connect_name)] = Field(default="", description="where ssh goes")
     ssh: SshSection = Field(default=SshSection(), description="what differs from the ssh section")
+    leaving: bool = Field(default=False, description="whether it is to be emptied")
 
     @model_validator(mode="before")
     @classmethod

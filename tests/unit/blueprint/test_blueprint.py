@@ -256,6 +256,6 @@ def test_the_nasty_password_stays_one_word_on_one_line() -> None:
     assert NASTY.isascii() is False
 
 
-def test_hosts_without_nodes_get_no_instance() -> None:
-    spec = replace(lab(), hosts=(*lab().hosts, HostSpec("h7", "10.99.0.17", (6379,), zone="a")))
-    assert sum(len(blueprint_of(spec, h.name).instances) for h in spec.hosts) == 6
+def test_instances_that_hold_no_place_are_deployed_too() -> None:
+    spec = replace(lab(), hosts=(*lab().hosts, HostSpec("h7", "10.99.0.17", (6379,), zone="a", leaving=True)))
+    assert [len(blueprint_of(spec, h.name).instances) for h in spec.hosts] == [1] * 7

@@ -70,10 +70,11 @@ _PLANNING = table(
             "A move or a failover that was broken off.",
             "Look at the keys with CLUSTER GETKEYSINSLOT; move or delete them; then run again.",
         ),
-        "layout-differs": (
-            "The cluster was formed with another layout than cluster.yml now says.",
-            "Hosts were regrouped. This version forms clusters and does not move slots between nodes.",
-            "Arrange the hosts as the cluster has them, or reshard with the engine's own cli.",
+        "target-lacks-memory": (
+            "A node that is to get slots has no room for their keys: it would be more than 80 % full.",
+            "Fewer shards, or a `maxmemory` that is too small for an even share. At the limit, a server refuses writes or "
+            "evicts keys.",
+            "Raise maxmemory in cluster.yml, or add shards; then run again.",
         ),
     },
 )
@@ -90,6 +91,17 @@ _HAZARDS = table(
             "An empty node still lists the dead nodes of another cluster and would be reset.",
             "It was a member there.",
             "If that cluster is gone for good: --allow leaves-other-cluster.",
+        ),
+        "moves-most-slots": (
+            "More than half of all slots would move between nodes, with their keys.",
+            "Most hosts leave, or the number of shards more than doubles or halves.",
+            "If that is meant, and the time is right: --allow moves-most-slots. It goes on where it stopped if interrupted.",
+        ),
+        "loses-shard": (
+            "All copies of a shard are gone: its owner is failed, and no node of cluster.yml replicates it.",
+            "A whole shard's machines were lost or replaced, or are away for a while.",
+            "If the data still exists anywhere, start that node with it. If it is lost: --allow loses-shard gives its slots, "
+            "empty, to the living shards.",
         ),
         "drops-last-replica": (
             "The only replica of a primary with data would be given to another primary.",

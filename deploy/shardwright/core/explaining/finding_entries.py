@@ -77,6 +77,21 @@ _MEMBERS = table(
             "A host was replaced without telling the others to forget it.",
             "CLUSTER FORGET it on every node within a minute, or gossip brings it back.",
         ),
+        "stay-forgotten": (
+            "Identities that the run took out of the cluster are listed by no node, 70 seconds later.",
+            "The servers refuse a forgotten identity for 60 seconds only; after that one that still runs can come back.",
+            "Nothing.",
+        ),
+        "forgotten-came-back": (
+            "An identity that the run took out of the cluster is listed again.",
+            "Its server still runs, knows the others, and was not reset: some servers bring themselves back.",
+            "Stop what runs there or CLUSTER RESET HARD it; then run the deploy again.",
+        ),
+        "spare-in-cluster": (
+            "An instance to which cluster.yml gives no place is a member of the cluster (a warning).",
+            "Shards, replicas or hosts were taken away in cluster.yml, and the deploy has not run since.",
+            "Run the deploy: it drains it, empties it, and makes all others forget it.",
+        ),
         "unknown-member": (
             "A living node that cluster.yml does not name is in the cluster.",
             "A host is missing in the file, or a stranger joined through an open bus port.",

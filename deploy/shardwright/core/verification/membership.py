@@ -15,6 +15,7 @@ def membership(topology: Topology, state: ClusterState) -> Iterator[Finding]:
         *_silent(topology, state),
         *_duplicates(state),
         *_strangers(state),
+        *_spares(topology, state),
         *_acquaintance(topology, state),
     ]
     yield from problems
@@ -66,6 +67,15 @@ def _strangers(state: ClusterState) -> Iterator[Finding]:
             + (" (dead)" if dead else ""),
             "CLUSTER FORGET it on every node" if dead else "add its host to cluster.yml, or take it out of the cluster",
         )
+
+
+def _spares(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    for node in topology.spares:
+        seen = state.nodes.get(node.endpoint)
+        if seen is not None:
+            message = f"{node.name} holds no place any more, and is a {seen.role.value} with {len(seen.slots):,} slots"
+            hint = "run the deploy: it drains and dismisses it"
+            yield Finding("spare-in-cluster", Severity.WARNING, node.name, message, hint)
 
 
 def _acquaintance(topology: Topology, state: ClusterState) -> Iterator[Finding]:
