@@ -98,11 +98,15 @@ class Lab:
         return Means(transport or self.transport, HastyClock(pace), password=secret, allowed=allowed)
 
     def converge(self, **how: Any) -> Outcome:
-        return converge(self.topology, self.means(**how))
+        outcome = converge(self.topology, self.means(**how))
+        self.topology = outcome.topology
+        return outcome
 
     def deploy(self, **how: Any) -> Report:
         """Form and verify."""
-        return form_and_verify(self.topology, self.means(**how)).report
+        proof = form_and_verify(self.topology, self.means(**how))
+        self.topology = proof.outcome.topology if proof.outcome else self.topology
+        return proof.report
 
     def verify(self, *, canary: bool = True, pace: float = 1.0) -> Report:
         return verify_only(self.topology, self.means(pace=pace), canary=canary).report
