@@ -67,6 +67,13 @@ class Gathering:
             self._glances[endpoint] = Glance(glance.known, glance.failing, lack)
         self._unsure |= set(lacks)
 
+    def refresh(self, nodes: Collection[Endpoint]) -> None:
+        """Make these nodes, which know everybody, hear what their peers are by now."""
+        now = self._clock.now()
+        if nodes and now >= self._help_from:
+            self._nudger.update(nodes)
+            self._help_from = self._clock.now() + HELP_EVERY
+
     def help(self) -> None:
         """Make those that lag behind hear what they missed."""
         now = self._clock.now()
@@ -79,13 +86,6 @@ class Gathering:
             self._nudger.introduce(ignorant, [e for e in self._glances if e not in set(ignorant)])
         done = self._clock.now()
         self._help_from = done + max(HELP_EVERY, 3 * (done - now))
-
-    def refresh(self, nodes: Collection[Endpoint]) -> None:
-        """Make these nodes, which know everybody, hear what their peers are by now."""
-        now = self._clock.now()
-        if nodes and now >= self._help_from:
-            self._nudger.update(nodes)
-            self._help_from = self._clock.now() + HELP_EVERY
 
     def _ease(self) -> None:
         """Puts the wanted node timeout back where nodes go on calling each other dead under the temporary one.
