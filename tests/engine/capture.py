@@ -4,7 +4,7 @@
 
 States: ``fresh`` (one shard's servers, which nobody has met), ``formed`` (six, with keys), ``broken`` (the same with a slot
 open at both ends, a dead replica, and a replica that can't log in at its primary). Expected values are asked in another way,
-by redis-py, and kept beside the replies.
+by redis-py and by hand, and kept beside the replies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the tests on real servers share: starting them, driving our code, and looking at the result by other means.
 
-The result is read with redis-py's own client and parser, never with the code under test.
+The result is read with redis-py's client and by hand, never with the code under test.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,25 +160,37 @@ def laid_out(endpoints: Sequence[Endpoint], replicas: int, *, product: str = "va
     return Topology("test", tuple(shards), product=product)
 
 
+def without_zones(topology: Topology) -> Topology:
+    """The same nodes on hosts in one zone, where any member may lead its shard."""
+    shards = (replace(s, members=tuple(replace(n, zone="") for n in s.members)) for s in topology.shards)
+    return replace(topology, shards=tuple(shards))
+
+
 def nodes_of(one: redis.Redis) -> dict[str, dict[str, Any]]:
-    """CLUSTER NODES by id, parsed by redis-py: port, role, primary's id, slots, flags, link."""
-    found = {}
-    for address, row in one.execute_command("CLUSTER NODES").items():
-        slots: set[int] = set()
-        for first, *last in row["slots"]:
-            slots |= set(range(int(first), int(last[0] if last else first) + 1))
-        flags = row["flags"].split(",")
-        found[row["node_id"]] = {
-            "address": address,
-            "port": int(address.rpartition(":")[2]),
-            "role": "master" if "master" in flags else "slave",
-            "primary": row["master_id"],
-            "slots": Slots(slots),
-            "flags": flags,
-            "connected": row["connected"],
-            "myself": "myself" in flags,
-        }
-    return found
+    """CLUSTER NODES by id: address, port, role, primary's id, slots, flags, link. Read by hand: redis-py keeps one node for
+    each address, and those that have lost theirs share one."""
+    one.response_callbacks.pop("CLUSTER NODES", None)
+    return dict(map(_row, one.execute_command("CLUSTER NODES").splitlines()))
+
+
+def _row(line: str) -> tuple[str, dict[str, Any]]:
+    node_id, where, marks, primary, _, _, _, link, *words = line.split(" ")
+    address, flags = where.partition("@")[0], marks.split(",")
+    slots: set[int] = set()
+    for word in words:
+        if word and word[0] != "[":
+            first, _, last = word.partition("-")
+            slots |= set(range(int(first), int(last or first) + 1))
+    return node_id, {
+        "address": address,
+        "port": int(address.rpartition(":")[2]),
+        "role": "master" if "master" in flags else "slave",
+        "primary": primary,
+        "slots": Slots(slots),
+        "flags": flags,
+        "connected": link == "connected",
+        "myself": "myself" in flags,
+    }
 
 
 def shape(made: Lab) -> dict[int, tuple[str, int | None, frozenset[int]]]:
@@ -189,15 +201,18 @@ def shape(made: Lab) -> dict[int, tuple[str, int | None, frozenset[int]]]:
 
 
 def assert_proved(made: Lab, *, live: Mapping[str, str] | None = None) -> None:
-    """The servers are the topology: from each of them, asked by redis-py alone."""
+    """The servers are the topology: from each of them, asked by redis-py alone.
+
+    Entries in handshake are passed over: a second meeting leaves one for a moment, under an identity that is made up.
+    """
     members = made.topology.nodes
     views = []
     for node in members:
         one = client(node.endpoint.port, made.password, node.endpoint.host)
-        rows = nodes_of(one)
+        rows = {i: r for i, r in nodes_of(one).items() if "handshake" not in r["flags"]}
         assert {r["port"] for r in rows.values()} == {n.endpoint.port for n in members}, node.name
         assert all(r["connected"] for r in rows.values()), (node.name, rows)
-        assert not [r for r in rows.values() if {"fail", "fail?", "handshake", "noaddr"} & set(r["flags"])], rows
+        assert not [r for r in rows.values() if {"fail", "fail?", "noaddr"} & set(r["flags"])], rows
         views.append({i: (r["role"], r["primary"], r["slots"]) for i, r in rows.items()})
         assert one.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
         replication = one.info("replication")

@@ -62,6 +62,11 @@ def keep_slots(made: Lab, index: int, count: int = 20) -> dict[str, str]:
     return pairs
 
 
+def with_short_timeout(made: Lab) -> tuple[tuple[str, str], ...]:
+    """The settings to keep, with a node timeout of a second: a dead node is called so while a test waits."""
+    return tuple((name, "1000" if name == "cluster-node-timeout" else value) for name, value in made.topology.live)
+
+
 def snapshot(made: Lab, indices: Iterable[int]) -> list[tuple[object, ...]]:
     """All that a cluster is: its lists of nodes without times, its keys and its epochs."""
     found = []
@@ -398,7 +403,7 @@ def test_a_node_that_lost_sight_of_its_living_cluster_is_not_taken(tmp_path: Pat
     """One node alone can't know whether the others are dead or only out of its reach."""
     with lab(tmp_path, spare=3, settings={"cluster-node-timeout": "1000"}) as made:
         theirs = replace(made, topology=laid_out([s.endpoint for s in (*made.servers[6:], made.servers[5])], 0))
-        theirs.topology = replace(theirs.topology, live=(("cluster-node-timeout", "1000"),))
+        theirs.topology = replace(theirs.topology, live=with_short_timeout(theirs))
         theirs.converge()
         for server in made.servers[6:]:
             server.kill()
@@ -429,12 +434,15 @@ def test_a_node_left_over_from_a_cluster_that_is_gone_is_reset_by_consent(tmp_pa
 
 
 def test_slots_of_a_shard_that_lost_everything_are_given_away_only_when_it_is_forgotten(tmp_path: Path) -> None:
-    with lab(tmp_path) as made:
+    with lab(tmp_path, settings={"cluster-node-timeout": "1000"}) as made:
+        made.topology = replace(made.topology, live=with_short_timeout(made))
         made.converge()
         pairs = fill(made, 100)
         old = made[1].execute_command("CLUSTER MYID")
         for n in (4, 1):
             made.servers[n].kill()
+        eventually(lambda: "fail" in nodes_of(made[0])[old]["flags"], "it is failed")
+        for n in (4, 1):
             for file in made.servers[n].directory.iterdir():
                 file.unlink()
             made.servers[n].start()
@@ -463,9 +471,7 @@ def test_primaries_of_one_epoch_are_told_apart_in_the_end(tmp_path: Path) -> Non
 def test_a_dead_member_elsewhere_is_reported_and_keeps_nobody_from_healing(tmp_path: Path) -> None:
     """A host was replaced by another one, and nobody told the servers to forget it."""
     with lab(tmp_path, spare=1, settings={"cluster-node-timeout": "1000"}) as made:
-        made.topology = replace(
-            made.topology, live=tuple((n, "1000" if n == "cluster-node-timeout" else v) for n, v in made.topology.live)
-        )
+        made.topology = replace(made.topology, live=with_short_timeout(made))
         made.converge()
         made[6].execute_command("CLUSTER", "MEET", "127.0.0.1", made.ports[0])
         eventually(lambda: all(len(nodes_of(made[n])) == 7 for n in range(6)), "the seventh has joined")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,13 @@ from tests.engine.kit import (
     eventually,
     fill,
     lab,
+    laid_out,
     nodes_of,
     shape,
+    without_zones,
 )
+
+from shardwright.model.endpoint import Endpoint
 
 pytestmark = pytest.mark.engine
 
@@ -148,6 +154,7 @@ def test_a_replica_that_lost_everything_is_taken_back_and_its_old_identity_forgo
 
 def test_a_failover_is_no_drift(tmp_path: Path) -> None:
     with lab(tmp_path) as made:
+        made.topology = without_zones(made.topology)
         made.converge()
         pairs = fill(made)
         made[3].execute_command("CLUSTER", "FAILOVER")
@@ -160,10 +167,10 @@ def test_a_failover_is_no_drift(tmp_path: Path) -> None:
 
 def test_a_primary_that_died_and_came_back_as_a_replica_is_no_drift(tmp_path: Path) -> None:
     with lab(tmp_path, settings={"cluster-node-timeout": "1000"}) as made:
-        made.topology = with_live(made, "cluster-node-timeout", "1000")
+        live = tuple((n, "1000" if n == "cluster-node-timeout" else v) for n, v in made.topology.live)
+        made.topology = replace(without_zones(made.topology), live=live)
         made.converge()
         pairs = fill(made)
-        time.sleep(0)  # the keys are on the replicas when WAIT says so:
         for n in range(3):
             made[n].execute_command("WAIT", 1, 2000)
         made.servers[1].kill()
@@ -176,21 +183,8 @@ def test_a_primary_that_died_and_came_back_as_a_replica_is_no_drift(tmp_path: Pa
         assert_proved(made)
 
 
-def with_live(made: Lab, name: str, value: str) -> object:
-    from dataclasses import replace
-
-    live = tuple((n, value if n == name else v) for n, v in made.topology.live)
-    return replace(made.topology, live=live)
-
-
 def test_all_nodes_with_other_addresses_find_each_other_again(tmp_path: Path) -> None:
     """Every server is stopped and comes back at another address: nobody knows a right one any more."""
-    from dataclasses import replace
-
-    from tests.engine.kit import laid_out
-
-    from shardwright.model.endpoint import Endpoint
-
     with lab(tmp_path) as made:
         made.converge()
         before = ids(made)
@@ -211,3 +205,63 @@ def test_all_nodes_with_other_addresses_find_each_other_again(tmp_path: Path) ->
         rows = nodes_of(made[0])
         assert {r["address"] for r in rows.values()} == {f"{e.host}:{e.port}" for e in moved}
         assert_proved(made)
+
+
+def test_a_primary_that_lost_everything_is_replaced_by_its_replica_and_taken_back(tmp_path: Path) -> None:
+    """Asked for while the servers are still settling it: the run waits for the failover, and forgets the old identity."""
+    with lab(tmp_path, settings={"cluster-node-timeout": "1000"}) as made:
+        live = tuple((n, "1000" if n == "cluster-node-timeout" else v) for n, v in made.topology.live)
+        made.topology = replace(without_zones(made.topology), live=live)
+        made.converge()
+        pairs = fill(made)
+        for n in range(3):
+            made[n].execute_command("WAIT", 1, 2000)
+        old = made[1].execute_command("CLUSTER MYID")
+        server = made.servers[1]
+        server.kill()
+        eventually(lambda: "fail" in nodes_of(made[0])[old]["flags"], "it is failed")
+        for file in server.directory.iterdir():
+            file.unlink()
+        server.start()
+        report = made.deploy()
+        assert report.healthy, report.findings
+        assert made[4].info("replication")["role"] == "master"
+        assert_kept(made, pairs)
+        assert_proved(made)
+        assert not any(old in nodes_of(made[n]) for n in range(6))
+
+
+KILLED_AT = ["prepare", "introduce", "replicate", "join", "settle"]
+
+
+@pytest.mark.parametrize("phase", KILLED_AT)
+def test_a_process_that_is_killed_in_a_phase_leaves_what_the_next_one_finishes(tmp_path: Path, phase: str) -> None:
+    child = """
+import sys
+from pathlib import Path
+from tests.engine.kit import Lab, topology_of
+from shardwright.control.converging import converge
+from shardwright.testing.servers import Server
+from dataclasses import replace
+made = Lab([Server(int(p), Path("."), Path(sys.argv[1])) for p in sys.argv[2:]], None)
+made.topology = topology_of(made.servers)
+def tell(event):
+    print(event.phase, flush=True)
+    if event.phase == "@":
+        sys.stdin.read()
+converge(made.topology, replace(made.means(), progress=tell))
+print("done", flush=True)
+sys.stdin.read()
+""".replace("@", phase)
+    with lab(tmp_path) as made:
+        command = [sys.executable, "-c", child, str(made.servers[0].binary), *map(str, made.ports)]
+        root = Path(__file__).resolve().parents[2]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, text=True)
+        assert process.stdout is not None
+        told = next(line.strip() for line in process.stdout if line.strip() in {phase, "done"})
+        process.kill()
+        process.wait(10)
+        assert told == phase
+        made.converge()
+        assert_proved(made)
+        assert not made.converge().changed
