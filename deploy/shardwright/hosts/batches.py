@@ -1,7 +1,7 @@
 """Turns the changes of one batch into one script, and what it printed into what was done. Pure text.
 
-The script holds file contents as base64, so it is only ever sent by stdin. It ends with the next look at the host: to
-change and to see what came of it is one round trip.
+The script holds file contents as base64, so it is only ever sent by stdin. Where something hangs on what came of it, it
+ends with the next look at the host: to change and to see is one round trip.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ class BatchResult:
 
 
 def batch(changes: Sequence[Change], blueprint: Blueprint, family: str, look: str, *, lock_wait: int) -> str:
-    """The script that carries out `changes` in order, stops at the first failure, and looks again at the end.
+    """The script that carries out `changes` in order, stops at the first failure, and may look again at the end.
 
     Args:
         changes: of one stage.
         blueprint: of the host.
         family: the host's operating system family.
-        look: what `questions.look` gave.
+        look: what `questions.look` gave, or nothing.
         lock_wait: seconds to wait for another process that installs packages.
     """
-    writer = _Writer(blueprint, family, lock_wait)
+    masks = [number for number, change in enumerate(changes) if isinstance(change.action, MaskUnit)]
+    writer = _Writer(blueprint, family, lock_wait, masks[-1] if masks else -1)
     steps = [writer.step(number, change) for number, change in enumerate(changes)]
     bundle = next((c for c in changes if isinstance(c.action, InstallBundle)), None)
     tail = f"exit 0\n{_payload(blueprint)}" if bundle else "exit 0"
@@ -138,6 +139,7 @@ class _Writer:
     blueprint: Blueprint
     family: str
     lock_wait: int
+    last_mask: int
 
     def step(self, number: int, change: Change) -> str:
         """The line, or lines, of one change."""
@@ -155,7 +157,7 @@ class _Writer:
             case Mount(source, target, fstype, options):
                 return self._call("step", number, "attach", source, target, fstype, options)
             case MaskUnit(unit):
-                return self._call("step", number, "mask", unit)
+                return self._call("step", number, "mask", unit, *["reload"] * (number == self.last_mask))
             case RemovePolicy():
                 return self._call("step", number, "release_policy")
             case InstallPackages(packages, suite):

@@ -30,6 +30,8 @@ INSTALL_SECONDS = 900
 STOP_SECONDS = 1000
 """systemd gives a server 15 minutes for its last snapshot."""
 SHOWN = 3
+FORESEEN = frozenset({Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL, Stage.SERVICES})
+"""Stages after which the host is not looked at again: no later stage decides on what these have made."""
 
 
 @operation()
@@ -176,7 +178,8 @@ def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) 
     assert result.blueprint is not None
     assert result.state is not None
     wait = int(host.data.get("apt_lock_wait", LOCK_WAIT_SECONDS))
-    look_again = looking.script(run.environment, result)
+    again = not FORESEEN.issuperset(change.stage for change in found)
+    look_again = looking.script(run.environment, result) if again else ""
     text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=wait)
     output = shell.change(host, result.spec, text, deadline=_deadline(found, wait))
     result.execs += 1
@@ -189,6 +192,8 @@ def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) 
         result.warn(code, words)
     if came.failure is not None:
         raise _explained(run, result, came.failure)
+    if not again:
+        return
     if came.state is None or not came.state.complete:
         looking.look(host, run, result)
     else:

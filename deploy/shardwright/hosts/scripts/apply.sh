@@ -68,11 +68,12 @@ account() { # <name>
   fi
 }
 
-mask() { # <unit>: before its package is there, so that it never listens
+mask() { # <unit>, and `reload` with the last one: before its package is there, so that it never listens
   [ ! -L "/etc/systemd/system/$1" ] || rm -f "/etc/systemd/system/$1" || return 1
   [ ! -e "/etc/systemd/system/$1" ] ||
     refuse unit-of-another "/etc/systemd/system/$1 is a unit of this host's own" "move it away; nothing was stopped"
-  ln -s /dev/null "/etc/systemd/system/$1" && systemctl daemon-reload
+  ln -s /dev/null "/etc/systemd/system/$1" || return 1
+  [ -z "${2-}" ] || systemctl daemon-reload
 }
 
 release_policy() { rm -f /usr/sbin/policy-rc.d; }
@@ -86,13 +87,15 @@ release_services() {
   if grep -qs 'shardwright: temporary' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
 }
 
+one_index='Dir::Cache::srcpkgcache=' # apt would write its index, tens of megabytes, a second time for later runs
+
 apt() { # <seconds> <argument>...: waits for other users of apt and dpkg, not longer than that
   end=$(($(date +%s) + $1))
   shift
   while :; do
     left=$((end - $(date +%s)))
     [ "$left" -gt 0 ] || left=1
-    said=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout="$left" -o Dpkg::Options::=--force-confold \
+    said=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o "$one_index" -o DPkg::Lock::Timeout="$left" -o Dpkg::Options::=--force-confold \
       -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" 2>&1 </dev/null) && return 0
     case $said in
       *'Could not get lock'*) ;;
@@ -111,7 +114,7 @@ apt() { # <seconds> <argument>...: waits for other users of apt and dpkg, not lo
 }
 
 offered() { # <suite> <package>: the version that apt would install
-  apt-cache ${1:+-t "$1"} policy "$2" 2>/dev/null | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
+  apt-cache -o "$one_index" ${1:+-t "$1"} policy "$2" 2>/dev/null | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
 }
 
 within() { # <version of a package> <bounds, as "ge 7.0.0 lt 8.0.0">
@@ -154,7 +157,7 @@ packages_debian() { # <seconds to wait for locks> <suite> <bounds> <range in wor
 }
 
 known_suite() {
-  apt-cache policy 2>/dev/null | tr ',' '\n' | awk -v s="$1" '{ sub(/^ *release */, "") } $0 == "a=" s || $0 == "n=" s { f = 1 } END { exit !f }'
+  apt-cache -o "$one_index" policy 2>/dev/null | tr ',' '\n' | awk -v s="$1" '{ sub(/^ *release */, "") } $0 == "a=" s || $0 == "n=" s { f = 1 } END { exit !f }'
 }
 
 packages_redhat() { # <seconds> <suite> <bounds> <range in words> <package>...
@@ -209,15 +212,19 @@ reason() { # <unit>: its last words, without those lines in which the server rep
 
 reload() { systemctl daemon-reload; }
 
-enable_systemd() { systemctl -q enable "$@"; }
+enable_systemd() { systemctl -q --no-reload enable "$@"; } # what it links is only read at boot
 
 start_systemd() { # <seconds> <unit>=<port in hexadecimal>...
   end=$(($(date +%s) + $1))
   shift
-  for pair in "$@"; do
-    systemctl reset-failed "${pair%=*}" 2>/dev/null
-    systemctl start --no-block "${pair%=*}" || return 1
-  done
+  units=
+  for pair in "$@"; do units="$units ${pair%=*}"; done
+  # shellcheck disable=SC2086
+  {
+    systemctl reset-failed $units 2>/dev/null
+    systemctl start --no-block $units || return 1
+    timeout $((end - $(date +%s))) systemctl -q start $units 2>/dev/null # waits for them; how they are is asked below
+  }
   for pair in "$@"; do
     unit=${pair%=*}
     until [ "$(systemctl show -p ActiveState --value "$unit")" = active ] && listening "${pair##*=}"; do

@@ -36,23 +36,23 @@ part_base() {
   if [ -d /run/systemd/system ]; then say init systemd
   elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
   else say init none; fi
-  say epoch "$(date +%s)" "$(date +%N 2>/dev/null)"
-  awk '/^MemTotal:/ { print "memory\t" $2 }' /proc/meminfo
-  awk '/^btime / { print "boot\t" $2 }' /proc/stat
+  date "+epoch$tab%s$tab%N"
+  awk '/^MemTotal:/ { print "memory\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
 }
 
-one_deb() {
-  installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Version}\n' "$1" 2>/dev/null | awk '$1 ~ /^.i$/ { print $2 }')
-  if [ -n "$installed" ]; then say package "$1" "$installed"; else say package-missing "$1"; fi
+debs() { # <package>...
+  dpkg-query -W -f '${Package} ${db:Status-Abbrev} ${Version}\n' -- "$@" 2>/dev/null |
+    awk '$2 ~ /^.i$/ { print "package\t" $1 "\t" $3 }'
 }
 one_rpm() { rpm -q --qf 'package\t%{NAME}\t%{VERSION}-%{RELEASE}\n' "$1" 2>/dev/null | grep '^package'; }
 one_apk() { apk info -e "$1" >/dev/null 2>&1 && say package "$1" "$(apk info -v -e "$1" 2>/dev/null | head -n 1)"; }
 
 part_engine() {
   if [ -n "$SW_PACKAGES" ]; then
-    if command -v dpkg-query >/dev/null; then each "$SW_PACKAGES" one_deb
+    # shellcheck disable=SC2086
+    if command -v dpkg-query >/dev/null; then debs $SW_PACKAGES
     elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
