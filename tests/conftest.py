@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler.protocol import Scheduling
 
 # A busy machine is not a mistake in the code. This stands on top of what is active already: Hypothesis takes its own
 # profile, with fixed seeds, where it finds itself in CI.
 settings.register_profile("shardwright", parent=settings(), deadline=None)
 settings.load_profile("shardwright")
 
-TESTS = Path(__file__).parent
 # Their ports, or the names of their labs, are of each process alone. All other files have fixed ones.
-SPREAD = (TESTS / "engine", TESTS / "integration" / "test_hosts_lab.py")
+SPREAD = ("tests/engine/", "tests/integration/test_hosts_lab.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under ``--dist loadgroup`` a file stays on one worker unless it is known to be able to be spread."""
-    for item in items:
-        if not any(item.path.is_relative_to(place) for place in SPREAD):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class ByFileWhereNeeded(LoadFileScheduling):
+    """``--dist loadfile``, but for the files whose tests can do without."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(SPREAD) else nodeid.split("::", 1)[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Ours in place of ``--dist loadfile``."""
+    return ByFileWhereNeeded(config, log) if config.getvalue("dist") == "loadfile" else None
