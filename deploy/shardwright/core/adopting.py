@@ -25,9 +25,7 @@ from .adopting_settings import adopted_settings
 from .fitting import fit
 from .placement import place
 from .planning import plan
-
-UNEVEN = 0.02
-"""Share of its quota that a shard may be off before slots are moved for it."""
+from .planning.resharding import TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +124,20 @@ def _spread(hosts: tuple[HostSpec, ...], teams: list[list[NodeState]]) -> Domain
 
 
 def _slots(spec: ClusterSpec, state: ClusterState) -> Iterator[Finding]:
-    off = {}
-    for shard in fit(place(spec), state).shards:
-        owned = sum(len(state.nodes[member.endpoint].slots) for member in shard.members)
-        if abs(owned - shard.quota) > shard.quota * UNEVEN:
-            off[str(shard.primary.endpoint)] = (owned, shard.quota)
+    shares = {
+        str(shard.primary.endpoint): (sum(len(state.nodes[m.endpoint].slots) for m in shard.members), shard.quota)
+        for shard in fit(place(spec), state).shards
+    }
+    off = {where: pair for where, pair in shares.items() if abs(pair[0] - pair[1]) > pair[1] * TOLERANCE}
     if off:
-        moved = sum(max(0, owned - quota) for owned, quota in off.values())
+        moved = sum(max(0, owned - quota) for owned, quota in shares.values())
         each = "; ".join(f"{where} owns {owned:,}, its share is {quota:,}" for where, (owned, quota) in off.items())
         yield Finding(
             "adopt-slots-uneven",
             Severity.WARNING,
             spec.name,
-            f"a spec gives every shard the same number of slots, and here {each}: about {moved:,} slots are off",
-            "verify warns of it; before an apply read what the plan would move: shardwright plan " + spec.name,
+            f"a spec gives every shard the same number of slots, and here {each}: the first apply moves {moved:,} slots",
+            f"before an apply read what it costs: shardwright plan {spec.name}; until then all works as it is",
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..model.drift import Drift, Mend, Truth
 from ..model.state import ClusterState
 from ..model.topology import Topology
+from .planning.resharding import TOLERANCE
 from .verification.copies import copies
 from .verification.membership import membership
 from .verification.ownership import ownership
@@ -28,7 +29,6 @@ _MENDS = {
     "slots-uncovered": (Mend.LIVE, "all 16,384 slots owned"),
     "slots-claimed-twice": (Mend.PERSON, "one owner for each slot"),
     "slot-open": (Mend.LIVE, "no slot marked as moving"),
-    "slots-uneven": (Mend.LIVE, "its quota of slots"),
     "shard-without-primary": (Mend.PERSON, "a primary that owns its slots"),
     "replica-misplaced": (Mend.LIVE, "the shard's number of replicas"),
     "replica-link-down": (Mend.PERSON, "a link to its primary"),
@@ -53,3 +53,14 @@ def cluster_drifts(topology: Topology, state: ClusterState) -> Iterator[Drift]:
             subject = names.get(finding.subject, finding.subject)
             what = finding.code.replace("-", " ")
             yield Drift(finding.code, truth, subject, what, wanted, finding.message, mend, finding.hint)
+    yield from _uneven(topology, state)
+
+
+def _uneven(topology: Topology, state: ClusterState) -> Iterator[Drift]:
+    """Shards so far off their quota that an apply moves slots: sooner than verification warns."""
+    for shard in topology.shards:
+        owned = sum(len(state.nodes[n.endpoint].slots) for n in shard.members if n.endpoint in state.nodes)
+        if owned and abs(owned - shard.quota) > shard.quota * TOLERANCE:
+            wanted, found = f"{shard.quota:,} slots", f"{owned:,} slots"
+            hint = "shardwright plan says what an apply would move"
+            yield Drift("slots-uneven", Truth.CLUSTER, shard.name, "slots uneven", wanted, found, Mend.LIVE, hint)

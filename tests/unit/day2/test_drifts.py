@@ -63,6 +63,17 @@ def test_a_replica_moved_by_hand_is_mended_live() -> None:
     assert {(code, mend) for code, _, _, mend in found} == {("replica-misplaced", "live")}
 
 
+def test_slots_that_an_apply_would_move_are_drift_and_fewer_are_not() -> None:
+    for bounds, found in (
+        (("0-5499", "5500-10922"), set()),
+        (("0-5699", "5700-10922"), {"5,700 slots", "5,223 slots"}),
+    ):
+        members = [replace(SIX[0], slots=bounds[0]), replace(SIX[1], slots=bounds[1]), *SIX[2:]]
+        rows_found = compared(members)
+        assert {d.found for d in rows_found} == found
+        assert {(d.code, d.mend) for d in rows_found} <= {("slots-uneven", Mend.LIVE)}
+
+
 def test_a_node_without_an_answer_is_for_a_person_unless_its_service_is_stopped() -> None:
     members = [*SIX[:5], replace(SIX[5], silent=True)]
     assert ("node-silent", "h6:6379", "node silent", "person") in rows(members)
