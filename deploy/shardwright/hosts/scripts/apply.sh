@@ -212,7 +212,10 @@ reason() { # <unit>: its last words, without those lines in which the server rep
 
 reload() { systemctl daemon-reload; }
 
-enable_systemd() { systemctl -q --no-reload enable "$@"; } # what it links is only read at boot
+enable_systemd() { # What it links is only read at boot; but a unit that systemd has read as disabled would stay so in its eyes.
+  systemctl -q --no-reload enable "$@" || return 1
+  ! systemctl show -p UnitFileState --value -- "$@" | grep -q disabled || systemctl daemon-reload
+}
 
 start_systemd() { # <seconds> <unit>=<port in hexadecimal>...
   end=$(($(date +%s) + $1))
