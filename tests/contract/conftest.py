@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from tests.contract.bench import Bench, FakeBench, RealBench, servers
 from tests.contract.engines import Missing, binary
 

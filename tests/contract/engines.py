@@ -1,4 +1,4 @@
-"""Where the real servers come from: the wheel's Valkey 9.1, and Debian 12's Redis 7.0, fetched with apt where it is not here.
+"""Where the real servers come from: the wheel's Valkey 9.1; Debian 12's Redis 7.0, fetched with apt where it is not here.
 
 A server that can't be had is a skipped test with a reason, never a silent one.
 """

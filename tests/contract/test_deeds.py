@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.contract.conftest import MakeBench
+
 from shardwright.model.observation import Health, Role, Silence
 from shardwright.model.wire import ReplyError
-
-from tests.contract.conftest import MakeBench
+from shardwright.testing.accounting import TransportClient, Writer
 
 # Slots of the keys: b 3300, foo 12182, a 15495.
 
@@ -331,3 +332,29 @@ def test_info_has_what_is_read_of_it(bench: MakeBench, section: str) -> None:
     b.ok(0, "CLUSTER ADDSLOTSRANGE 0 16383")
     b.until(lambda: b.ask(0, "SET b 1") == b"OK", "a key")
     assert wanted[section] <= set(b.info(0, section))
+
+
+def test_acknowledged_writes_survive_a_manual_failover_and_a_kill_of_the_process(bench: MakeBench) -> None:
+    b = bench(4)
+    b.form(3, 1)
+    writer = Writer(TransportClient(b.transport, b.endpoints))
+
+    def write_for(seconds: float) -> None:
+        deadline = b.clock.now() + seconds
+        while b.clock.now() < deadline:
+            writer.write(b.clock.now())
+
+    write_for(0.3)
+    b.ok(3, "CLUSTER FAILOVER")
+    write_for(2)
+    assert b.peer(3, 3).role is Role.PRIMARY
+    b.until(lambda: b.whole(0, 1, 2, 3), "the cluster is whole")
+    b.kill(3)
+    write_for(4)
+    b.start(3)
+    b.until(lambda: b.whole(0, 1, 2, 3), "the cluster is whole again", 20)
+    account = writer.check()
+    assert len(account.acknowledged) > 100
+    assert account.refused or account.indeterminate
+    assert account.lost == ()
+    assert account.resurrected == ()

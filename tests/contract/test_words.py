@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
 from tests.contract.bench import Bench
 from tests.contract.conftest import Workshop
 

@@ -70,10 +70,13 @@ def judge(topology: Topology, cluster: FakeCluster) -> list[str]:
     return wrong
 
 
-def _views(server: FakeServer, ids: set[str], truth: dict[str, tuple[bool, str | None, int]], topology: Topology) -> list[str]:
+def _views(
+    server: FakeServer, ids: set[str], truth: dict[str, tuple[bool, str | None, int]], topology: Topology
+) -> list[str]:
     wrong = [] if server.ok else [f"{server.endpoint} says that the cluster is not ok"]
-    if set(server.peers) | {server.id} != ids:
-        wrong.append(f"{server.endpoint} knows {len(server.peers)} peers, wanted {len(ids) - 1}")
+    known = {peer.id for peer in server.peers.values() if not peer.handshake}
+    if known | {server.id} != ids:
+        wrong.append(f"{server.endpoint} knows {len(known)} peers, wanted {len(ids) - 1}")
     for peer in server.peers.values():
         if peer.id in truth and (peer.replica, peer.primary_id, peer.slots) != truth[peer.id]:
             wrong.append(f"{server.endpoint} has an old picture of {peer.at}")

@@ -182,7 +182,7 @@ class FakeCluster:
 
     def is_cut(self, source: FakeServer, target: FakeServer) -> bool:
         """Whether nothing gets from one server to another."""
-        return (source, target) in self._cuts or source.host_lost or target.host_lost
+        return bool(source.host_lost or target.host_lost or (self._cuts and (source, target) in self._cuts))
 
     def reaches_clients(self, server: FakeServer) -> bool:
         """Whether clients and the server hear each other."""

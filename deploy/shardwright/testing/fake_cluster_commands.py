@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..model.slots import SLOT_COUNT
 from ..model.wire import Reply, ReplyError
 from . import fake_failover, fake_gossip, fake_migration, fake_replication, fake_reports
+from .fake_replies import NOT_INTEGER, OK, SYNTAX, arity
 from .fake_wire import Peer
 
 if TYPE_CHECKING:
     from .fake_commands import Session
     from .fake_server import FakeServer
 
-OK = b"OK"
 Handler = Callable[["FakeServer", list[str]], Reply]
-SYNTAX = ReplyError("ERR syntax error")
-NOT_INTEGER = ReplyError("ERR value is not an integer or out of range")
 BAD_SLOT = ReplyError("ERR Invalid or out of range slot")
 
 
@@ -31,7 +30,7 @@ def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     handler, least, most = found
     given = [word.decode("latin-1") for word in argv[2:]]
     if not least <= len(given) <= most:
-        return ReplyError(f"ERR wrong number of arguments for 'cluster|{sub}' command")
+        return arity(f"cluster|{sub}")
     reply = handler(s, given)
     if sub in CHANGES and not isinstance(reply, ReplyError):
         s.cluster.changed(s)
@@ -41,7 +40,7 @@ def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
 def _ranges(s: FakeServer, given: list[str], *, add: bool) -> int | ReplyError:
     wanted = 0
     if len(given) % 2:
-        return ReplyError(f"ERR wrong number of arguments for 'cluster|{'add' if add else 'del'}slotsrange' command")
+        return arity(f"cluster|{'add' if add else 'del'}slotsrange")
     for first, last in zip(given[::2], given[1::2], strict=True):
         if not all(word.isdigit() and int(word) < SLOT_COUNT for word in (first, last)):
             return BAD_SLOT
@@ -282,7 +281,7 @@ def _keys(s: FakeServer, given: list[str]) -> Reply:
     slot, count = map(int, given)
     if not 0 <= slot < SLOT_COUNT or count < 0:
         return ReplyError("ERR Invalid slot or number of keys")
-    return list(s.store.in_slot(slot))[:count]
+    return [*islice(s.store.in_slot(slot), count)]
 
 
 def _shown(text: Callable[[FakeServer], str]) -> Handler:

@@ -1,11 +1,11 @@
 """How a fake server answers commands: who may, whether here, then what. In the servers' order and words.
 
-The CLUSTER commands are in `fake_cluster_commands`, MIGRATE and slot migrations in `fake_migration`.
+The CLUSTER commands are in `fake_cluster_commands`, MIGRATE and slot migrations in `fake_migration`, passwords and
+settings in `fake_admin`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from ..model.secret import Secret
 from ..model.slots import slot_of
 from ..model.wire import Command, Reply, ReplyError
-from . import fake_cluster_commands, fake_migration, fake_replication, fake_reports, fake_settings
+from . import fake_admin, fake_cluster_commands, fake_migration, fake_replication, fake_reports
+from .fake_replies import NOT_INTEGER, OK, SYNTAX, arity
 
 if TYPE_CHECKING:
     from .fake_server import FakeServer
@@ -24,10 +25,7 @@ class Later:
 
 
 PENDING: Final = Later()
-OK: Final = b"OK"
 Answered = Reply | Later
-SYNTAX: Final = ReplyError("ERR syntax error")
-NOT_INTEGER: Final = ReplyError("ERR value is not an integer or out of range")
 
 
 @dataclass
@@ -83,11 +81,6 @@ def execute(s: FakeServer, session: Session, argv: list[bytes]) -> Answered:
     return spec.run(s, session, argv)
 
 
-def arity(name: str) -> ReplyError:
-    """Too few or too many words."""
-    return ReplyError(f"ERR wrong number of arguments for '{name}' command")
-
-
 def _unwritable(s: FakeServer) -> ReplyError | None:
     needed = int(s.settings["min-replicas-to-write"])
     if s.myself.replica:
@@ -121,7 +114,7 @@ def _by_owner(
     s: FakeServer, session: Session, spec: Spec, keys: list[bytes], slot: int, asking: bool
 ) -> ReplyError | None:
     owner = s.owner_of(slot)
-    assert owner is not None  # noqa: S101
+    assert owner is not None
     missing = [key for key in keys if s.store.get(key, s.clock.now()) is None]
     moving = slot in s.migrating or slot in s.importing
     if moving and spec.run is fake_migration.migrate:
@@ -231,82 +224,6 @@ def _wait(s: FakeServer, session: Session, argv: list[bytes]) -> Answered:
     return reached
 
 
-def _auth(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
-    user, given = (b"default", argv[1]) if len(argv) == 2 else (argv[1], argv[2])
-    if not s.passwords and len(argv) == 2:
-        return ReplyError(
-            "ERR AUTH <password> called without any password configured for the default user. "
-            "Are you sure your configuration is correct?"
-        )
-    if user != b"default" or (s.passwords and given.decode("utf-8", "replace") not in s.passwords):
-        return ReplyError("WRONGPASS invalid username-password pair or user is disabled.")
-    session.logged_in = True
-    return OK
-
-
-def _acl(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
-    """LIST, WHOAMI, and SETUSER of the default user's passwords."""
-    sub = argv[1].decode("latin-1").lower()
-    if sub == "whoami":
-        return b"default"
-    if sub == "list":
-        hashes = [f" #{hashlib.sha256(p.encode()).hexdigest()}" for p in s.passwords.values()] or [" nopass"]
-        return [f"user default on{''.join(hashes)} ~* &* +@all".encode()]
-    if sub != "setuser" or argv[2:3] != [b"default"]:
-        return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try ACL HELP.")
-    for rule in (w.decode("utf-8", "replace") for w in argv[3:]):
-        if rule.startswith(">"):
-            s.passwords[rule[1:]] = rule[1:]
-        elif rule.startswith("<"):
-            if s.passwords.pop(rule[1:], None) is None:
-                return ReplyError(
-                    f"ERR Error in ACL SETUSER modifier '{rule}': "
-                    "The password you are trying to remove from the user does not exist"
-                )
-        elif rule in ("nopass", "resetpass"):
-            s.passwords.clear()
-        elif rule not in ("on", "~*", "&*", "+@all", "allkeys", "allchannels", "allcommands"):
-            return ReplyError(f"ERR Error in ACL SETUSER modifier '{rule}': Syntax error")
-    session.logged_in = True
-    return OK
-
-
-def _config(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
-    sub = argv[1].decode("latin-1").lower()
-    given = [w.decode("utf-8", "replace") for w in argv[2:]]
-    if sub not in ("get", "set", "rewrite", "resetstat"):
-        return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try CONFIG HELP.")
-    if (sub == "get" and not given) or (sub == "set" and len(given) < 2):
-        return arity(f"config|{sub}")
-    if sub == "get":
-        found = {shown: kept for p in given for shown, kept in fake_settings.names(p, s.settings, s.product).items()}
-        return [text for shown, kept in found.items() for text in (shown.encode(), s.settings[kept].encode())]
-    if sub == "rewrite":
-        s.config_file = dict(s.settings)
-        return OK
-    return _config_set(s, session, given) if sub == "set" else OK
-
-
-def _config_set(s: FakeServer, session: Session, given: list[str]) -> Reply:
-    if len(given) % 2:
-        return SYNTAX
-    pairs = list(zip(given[::2], given[1::2], strict=True))
-    for name, value in pairs:
-        refused = fake_settings.refusal(name, value, s.settings, s.product, s.version)
-        if refused is not None:
-            return ReplyError(refused)
-    for name, value in pairs:
-        kept = fake_settings.canonical(name)
-        if kept == "appendonly" and value == "yes" and s.settings[kept] != "yes":
-            s.rewriting_until = s.clock.now() + 0.3
-        s.settings[kept] = fake_settings.shown(kept, value)
-        if kept == "requirepass":
-            s.passwords = {value: value} if value else {}
-            session.logged_in = True
-    s.update_state()
-    return OK
-
-
 def _info(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     return fake_reports.info(s, {w.decode("latin-1").lower() for w in argv[1:]}).encode()
 
@@ -320,7 +237,9 @@ def _role(s: FakeServer, _session: Session, _argv: list[bytes]) -> Reply:
     if s.myself.replica:
         at = s.peers[s.myself.primary_id or ""].at
         return [b"slave", at[0].encode(), at[1], b"connected" if c.up else b"connect", c.offset]
-    feeds: list[Reply] = [[f.replica.at[0].encode(), str(f.replica.at[1]).encode(), str(f.acked).encode()] for f in c.feeds]
+    feeds: list[Reply] = [
+        [f.replica.at[0].encode(), str(f.replica.at[1]).encode(), str(f.acked).encode()] for f in c.feeds
+    ]
     return [b"master", c.offset, feeds]
 
 
@@ -348,20 +267,43 @@ COMMANDS: dict[str, Spec] = {
     "asking": Spec(_mode("asking", True), 1, 1),
     "select": Spec(_select, 2, 2),
     "wait": Spec(_wait, 3, 3),
-    "auth": Spec(_auth, 2, 3),
-    "acl": Spec(_acl, 2),
-    "config": Spec(_config, 2),
+    "auth": Spec(fake_admin.auth, 2, 3),
+    "acl": Spec(fake_admin.acl, 2),
+    "config": Spec(fake_admin.config, 2),
     "info": Spec(_info, 1),
     "role": Spec(_role, 1, 1),
     "cluster": Spec(fake_cluster_commands.run, 2),
     "migrate": Spec(fake_migration.migrate, 6, writes=True, keys=fake_migration.keys_of),
 }
 READS: Final = frozenset(
-    "ping get mget exists dbsize readonly readwrite asking select wait auth info role".split()
+    {
+        "ping",
+        "get",
+        "mget",
+        "exists",
+        "dbsize",
+        "readonly",
+        "readwrite",
+        "asking",
+        "select",
+        "wait",
+        "auth",
+        "info",
+        "role",
+    }
 )
 CLUSTER_READS: Final = frozenset(
-    "myid myshardid info nodes shards slots replicas slaves keyslot countkeysinslot getkeysinslot getslotmigrations "
-    "count-failure-reports links".split()
+    {
+        "myid",
+        "myshardid",
+        "info",
+        "nodes",
+        "replicas",
+        "slaves",
+        "countkeysinslot",
+        "getkeysinslot",
+        "getslotmigrations",
+    }
 )
 
 

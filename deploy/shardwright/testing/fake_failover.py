@@ -116,7 +116,7 @@ def hear_start(s: FakeServer, sender: Peer) -> None:
     fake_gossip.send(s, sender, tell)
 
 
-def hear_pause(s: FakeServer, sender: Peer, what: Message) -> None:
+def hear_pause(s: FakeServer, what: Message) -> None:
     """The paused primary's offset."""
     e = s.election
     if e.manual_until and what.paused and what.id == s.myself.primary_id and e.manual_offset < 0:

@@ -281,7 +281,7 @@ def hear(s: FakeServer, sender: Peer, what: Message) -> None:
     if what.kind in (Kind.PING, Kind.PONG, Kind.MEET):
         fake_beliefs.hear_role(s, sender, what)
         fake_beliefs.hear_slots(s, sender, what)
-        fake_failover.hear_pause(s, sender, what)
+        fake_failover.hear_pause(s, what)
     elif what.kind is Kind.FAIL:
         failed = s.peers.get(what.subject)
         if failed is not None and not failed.fail:

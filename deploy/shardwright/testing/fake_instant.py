@@ -66,11 +66,18 @@ class Instant:
         news, self._news = self._news, {}
         told = [(server, fake_gossip.message(server, Kind.PONG)) for server in news]
         for receiver in [server for server in self._cluster.servers if server.running and not server.frozen]:
+            free = ~receiver.assigned
             for sender, what in told:
                 peer = receiver.peers.get(sender.id)
-                if peer is not None and not self._cluster.is_cut(sender, receiver):
-                    fake_beliefs.hear_epochs(receiver, peer, what)
+                if peer is None or self._cluster.is_cut(sender, receiver):
+                    continue
+                fake_beliefs.hear_epochs(receiver, peer, what)
+                if _only_gains(receiver, peer, what, free):
+                    free &= ~what.slots
+                    peer.slots, receiver.state_due = what.slots, True
+                else:
                     fake_gossip.hear(receiver, peer, what)
+                    free = ~receiver.assigned if not peer.replica else free
 
     def post(self, server: FakeServer, peer: Peer, what: Message) -> None:
         """One message to one server."""
@@ -129,5 +136,11 @@ class Instant:
                 fake_replication.cron(server)
             if server.myself.replica:
                 fake_failover.cron(server)
-            if not server.ok:
-                server.update_state()
+            if server.state_due or not server.ok:
+                server.decide_state()
+
+
+def _only_gains(receiver: FakeServer, peer: Peer, what: Message, free: int) -> bool:
+    """Whether all the news is that a primary has slots that nobody had: most of it, while a large cluster forms."""
+    plain = what.primary_id is None and not peer.replica and what.epoch != receiver.myself.epoch
+    return plain and not peer.slots & ~what.slots and not what.slots & ~peer.slots & ~free and not receiver.importing

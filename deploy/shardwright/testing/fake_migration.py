@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from ..model.slots import SLOT_COUNT, SlotSet, slot_of
 from ..model.wire import Reply, ReplyError
 from . import fake_gossip, fake_replication
+from .fake_replies import OK, SYNTAX
 
 if TYPE_CHECKING:
     from .fake_commands import Session
     from .fake_server import FakeServer
 
-OK = b"OK"
 KEYS_A_SECOND = 75_000
 LOST_SOURCE = "Connection lost to source. Check CLUSTER GETSLOTMIGRATIONS on the source node for more information."
 TARGET_ERROR = "ERR Target instance replied with error: "
@@ -125,7 +125,7 @@ def _parse(s: FakeServer, given: list[str]) -> list[tuple[int, str]] | ReplyErro
     claimed = 0
     while words:
         if words.pop(0).lower() != "slotsrange":
-            return ReplyError("ERR syntax error")
+            return SYNTAX
         mask = 0
         while words and words[0].lstrip("-").isdigit():
             found = _range(words)
@@ -135,7 +135,7 @@ def _parse(s: FakeServer, given: list[str]) -> list[tuple[int, str]] | ReplyErro
         if not mask:
             return ReplyError("ERR No slot ranges specified")
         if len(words) < 2 or words.pop(0).lower() != "node":
-            return ReplyError("ERR syntax error")
+            return SYNTAX
         if mask & claimed:
             return ReplyError("ERR Slot ranges in migrations overlap")
         claimed |= mask

@@ -26,7 +26,7 @@ class Feed:
         self.primary, self.replica = primary, replica
         self.alive = True
         self.online = False
-        self.pumping = False
+        self.source = primary.copying
         self.acked = 0
         self.heard = self.acknowledged = primary.clock.now()
 
@@ -106,26 +106,24 @@ def write(s: FakeServer, change: Change) -> None:
 
 
 def _kick(feed: Feed) -> None:
-    if feed.online and feed.alive and not feed.pumping:
-        feed.pumping = True
-        feed.primary.clock.after(feed.primary.cluster.delay(), lambda: _pump(feed))
+    if feed.online and feed.alive:
+        sent = feed.primary.copying.offset
+        feed.primary.clock.after(feed.primary.cluster.delay(), lambda: _pump(feed, sent))
 
 
-def _pump(feed: Feed) -> None:
-    feed.pumping = False
+def _pump(feed: Feed, sent: int) -> None:
     primary, replica = feed.primary, feed.replica
-    if not feed.alive or replica.frozen or primary.cluster.is_cut(primary, replica):
-        return
-    _deliver(feed)
+    if feed.alive and not replica.frozen and not primary.cluster.is_cut(primary, replica):
+        _deliver(feed, sent)
 
 
-def _deliver(feed: Feed) -> None:
-    """All that the primary has and the replica has not; the replica says how far it is."""
+def _deliver(feed: Feed, sent: int) -> None:
+    """What the primary sent up to an offset and the replica has not; the replica says how far it is."""
     primary, replica = feed.primary, feed.replica
-    source, own = primary.copying, replica.copying
+    source, own = feed.source, replica.copying
     feed.heard = primary.clock.now()
-    first = bisect_right(source.ends, own.offset)
-    for change, end in zip(source.changes[first:], source.ends[first:], strict=True):
+    first, last = bisect_right(source.ends, own.offset), bisect_right(source.ends, sent)
+    for change, end in zip(source.changes[first:last], source.ends[first:last], strict=True):
         apply(replica, change)
         own.record(change, end)
     if not primary.cluster.is_cut(replica, primary):
@@ -143,7 +141,7 @@ def cron(s: FakeServer) -> None:
             close(link)
     for feed in list(s.copying.feeds):
         if feed.online:
-            _pump(feed)
+            _pump(feed, s.copying.offset)
         if s.clock.now() - feed.acknowledged > int(s.settings["repl-timeout"]):
             close(feed)
 
@@ -191,7 +189,7 @@ def _synchronise(s: FakeServer, target: FakeServer) -> None:
 
 
 def _transfer(feed: Feed) -> None:
-    s, source = feed.replica, feed.primary.copying
+    s, source = feed.replica, feed.source
     if not feed.alive:
         return
     c = s.copying
@@ -216,8 +214,8 @@ def _transfer(feed: Feed) -> None:
 def close(feed: Feed) -> None:
     """The connection is gone for both ends."""
     feed.alive = False
-    if feed in feed.primary.copying.feeds:
-        feed.primary.copying.feeds.remove(feed)
+    if feed in feed.source.feeds:
+        feed.source.feeds.remove(feed)
     c = feed.replica.copying
     if c.link is feed:
         c.link, c.syncing, c.down_since = None, False, feed.primary.clock.now()
@@ -235,10 +233,9 @@ def end(s: FakeServer, *, host_lost: bool) -> None:
     """The process ends: the kernel still sends what it has and says goodbye, unless the host is lost too."""
     for feed in list(s.copying.feeds):
         if host_lost:
-            feed.pumping = True
             continue
         if feed.online and not feed.replica.frozen and not s.cluster.is_cut(s, feed.replica):
-            _deliver(feed)
+            _deliver(feed, s.copying.offset)
         close(feed)
     if s.copying.link is not None and not host_lost:
         close(s.copying.link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def info(s: FakeServer, sections: set[str]) -> str:
     return "\r\n".join(texts)
 
 
-def _lines(fields: dict[str, object]) -> str:
+def _lines(fields: Mapping[str, object]) -> str:
     return "".join(f"{name}:{value}\r\n" for name, value in fields.items())
 
 

@@ -44,7 +44,6 @@ class FakeServer:
         self.running = False
         self.frozen = self.host_lost = False
         self.inbox: list[Callable[[], None]] = []
-        self.dataset: dict[bytes, bytes] = {}
         self.forget_everything()
 
     @property
@@ -88,13 +87,13 @@ class FakeServer:
     def forget_everything(self) -> None:
         """As with an empty directory: a new identity that knows nobody and owns nothing."""
         self.new_identity()
-        self.dataset = {}
+        self.dataset: dict[bytes, bytes] = {}
         self._new_process()
 
     def new_identity(self) -> None:
         """Take a fresh id, keep nothing of the cluster."""
         self.myself = Peer(self.cluster.new_id(), ("", self.endpoint.port, self.endpoint.bus_port), self.clock.now())
-        self.shard_id = self.cluster.new_id()
+        self.shard_id: str = self.cluster.new_id()
         self.peers: dict[str, Peer] = {}
         self.current_epoch = self.vote_epoch = 0
         self.migrating: dict[int, str] = {}
@@ -108,7 +107,7 @@ class FakeServer:
         self.run_id = self.cluster.new_id()
         self.pid = 1000 + self.boot
         self.started = self.clock.now()
-        self.ok = False
+        self.ok = self.state_due = False
         self.first_update: float | None = None
         self.minority_at = -1e9
         self.ticks = 0
@@ -176,7 +175,7 @@ class FakeServer:
         elif self.election.pause_until and self.clock.now() > self.election.pause_until:
             self.election = fake_failover.Election()
         if not self.ok:
-            self.update_state()
+            self.decide_state()
 
     def owner_of(self, slot: int) -> Peer | None:
         """Whom it takes for the owner of a slot."""
@@ -195,7 +194,14 @@ class FakeServer:
         return [peer for peer in self.everyone if peer.slots and not peer.replica]
 
     def update_state(self) -> None:
-        """Decide anew whether the cluster is ok."""
+        """Decide anew whether the cluster is ok: at once, or, where gossip is instant, with the next tick."""
+        self.state_due = True
+        if not self.cluster.instant:
+            self.decide_state()
+
+    def decide_state(self) -> None:
+        """Whether the cluster is ok, as the servers decide it."""
+        self.state_due = False
         now = self.clock.now()
         if self.first_update is None:
             self.first_update = now
@@ -217,4 +223,3 @@ class FakeServer:
         if fine and primary and now - self.minority_at < min(max(self.timeout, 0.5), 5.0):
             return
         self.ok = fine
-

@@ -140,7 +140,7 @@ class _Call:
         elif server.frozen:
             if not self._queued:
                 self._queued = True
-                server.inbox.append(lambda: None if self.go_on() else None)
+                server.inbox.append(self._resume)
         else:
             self._queued = False
             while self._left:
@@ -150,6 +150,9 @@ class _Call:
                 self._left.pop(0)
                 self.replies.append(reply)
         return self.waits
+
+    def _resume(self) -> None:
+        self.go_on()
 
 
 def _answer(endpoint: Endpoint, call: _Call | Silence, timeout: float) -> Answer:

@@ -40,8 +40,8 @@ class Link:
         self.node = node
         self.made = made
         self.boots = (source.boot, target.boot if target else 0)
-        self.open = True
-        self.up = False
+        self.open: bool = True
+        self.up: bool = False
         self.woken: dict[bool, float] = {True: 0.0, False: 0.0}
 
 

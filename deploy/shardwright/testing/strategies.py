@@ -1,4 +1,4 @@
-"""Hypothesis strategies: topologies, networks, faults. Importing this module needs `hypothesis`; the rest of the kit does not."""
+"""Hypothesis strategies: topologies, networks, faults. Needs `hypothesis`, which the rest of the kit does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the deploy at effect `number`: ``before`` and ``after`` kill it, ``reply`` and ``request`` cut it off."""
+    """What happens to the deploy at effect `number`.
+
+    ``before`` and ``after`` kill it there; ``reply`` and ``request`` lose the one or the other.
+    """
 
     number: int
     mode: str
@@ -51,14 +54,20 @@ def topology(shards: int, replicas: int, product: str = "valkey", zones: int = 3
         for member in range(1 + replicas):
             place = number * (1 + replicas) + member
             host = f"10.{member}.{number // 250}.{number % 250 + 1}"
-            members.append(Node(Endpoint(host, 6379, 16379), f"host-{place + 1}", f"zone-{(number + member) % zones + 1}"))
+            members.append(
+                Node(Endpoint(host, 6379, 16379), f"host-{place + 1}", f"zone-{(number + member) % zones + 1}")
+            )
         made.append(Shard(f"shard-{number + 1}", tuple(members), base + (number < extra)))
     return Topology("simulated", tuple(made), product=product)
 
 
-def topologies(shards: tuple[int, int] = (3, 12), replicas: tuple[int, int] = (0, 2)) -> st.SearchStrategy[Topology]:
-    """Topologies of either product, sizes drawn from the bounds."""
-    return st.builds(topology, st.integers(*shards), st.integers(*replicas), st.sampled_from(["valkey", "redis"]))
+def topologies(
+    shards: tuple[int, int] = (3, 12),
+    replicas: tuple[int, int] = (0, 2),
+    products: tuple[str, ...] = ("valkey", "redis"),
+) -> st.SearchStrategy[Topology]:
+    """Topologies of these products, sizes drawn from the bounds."""
+    return st.builds(topology, st.integers(*shards), st.integers(*replicas), st.sampled_from(products))
 
 
 def networks(loss: float = 0.0, slowest: float = 0.002) -> st.SearchStrategy[Network]:
