@@ -61,9 +61,11 @@ def _share_out(
     arriving: Mapping[Endpoint, SlotSet],
 ) -> dict[Endpoint, SlotSet]:
     free = state.uncovered
-    owned = {e: node.slots | arriving.get(e, SlotSet()) for e, node in state.nodes.items()}
+    handed = SlotSet()
     for slots in arriving.values():
-        free -= slots
+        handed |= slots
+    free -= handed
+    owned = {e: (node.slots - handed) | arriving.get(e, SlotSet()) for e, node in state.nodes.items()}
     shares: dict[Endpoint, SlotSet] = {}
     ours = {node.endpoint for node in primaries.values()}
     for endpoint, slots in (*_kept_keys(state, free, ours), *_given_up(state, ours)):

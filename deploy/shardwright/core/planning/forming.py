@@ -13,22 +13,26 @@ messages of a node whose primary has the lower epoch as stale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from ...model.endpoint import Endpoint
 from ...model.observation import Role
 from ...model.plan import AddSlots, Configure, Hazard, Meet, Phase, Replicate, SetEpoch, Step, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Node, Topology
 from ..draining import awaiting_drain
-from ..parsing import number
 from .assigning import Assignment
 
 SEEDS = 3
 
 
 def node_timeout(nodes: int) -> int:
-    """Least node timeout with which `nodes` servers meet without calling each other dead, in ms."""
-    return max(15_000, nodes * 60)
+    """Node timeout while `nodes` servers form a cluster, in ms.
+
+    Short paces gossip. But each node writes to each other twice in that time, and so the load grows with the square of the
+    nodes: above some 120 on one small machine nothing shorter than the usual 15 s is bearable.
+    """
+    return min(max(1_000, nodes * nodes), 15_000)
 
 
 def prepare_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
@@ -116,12 +120,13 @@ def last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
 
 
 def _temporary(topology: Topology, state: ClusterState) -> Iterator[Configure]:
-    wanted = {"cluster-replica-no-failover": "yes", "repl-diskless-sync-delay": "0"}
-    patience = node_timeout(len(topology.nodes))
+    wanted = {
+        "cluster-node-timeout": str(node_timeout(len(topology.nodes))),
+        "cluster-replica-no-failover": "yes",
+        "repl-diskless-sync-delay": "0",
+    }
     for node in topology.nodes:
         settings = state.nodes[node.endpoint].view.settings
-        if number(settings, "cluster-node-timeout") < patience:
-            yield Configure(node.endpoint, "cluster-node-timeout", str(patience), temporary=True)
         for name, value in wanted.items():
             if settings.get(name) != value:
                 yield Configure(node.endpoint, name, value, temporary=True)
@@ -131,10 +136,10 @@ def _epochs(topology: Topology, state: ClusterState) -> Iterator[SetEpoch]:
     taken = {node.view.myself.epoch for node in state.nodes.values() if node.view.myself.epoch}
     replicas = [member for shard in topology.shards for member in shard.members[1:]]
     ordered = [*replicas, *(shard.primary for shard in topology.shards)]
-    for number, node in enumerate(ordered, start=1):
+    for epoch, node in enumerate(ordered, start=1):
         seen = state.nodes[node.endpoint]
-        if not seen.view.peers and not seen.view.myself.epoch and number not in taken:
-            yield SetEpoch(node.endpoint, number)
+        if not seen.view.peers and not seen.view.myself.epoch and epoch not in taken:
+            yield SetEpoch(node.endpoint, epoch)
 
 
 def _slots(assignment: Assignment) -> Iterator[AddSlots]:
@@ -149,10 +154,25 @@ def _within_shards(topology: Topology, state: ClusterState, assignment: Assignme
 
 
 def _between_shards(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
-    seeds = _seeds(topology, state, assignment)
+    """What is left to introduce once each shard has come together: groups that shards join are one by then."""
+    groups = _with_shards_together(topology, state)
+    seeds = _seeds(topology, groups, assignment)
     for shard in topology.shards:
+        primary = assignment.primary_of(shard)
         for seed in seeds:
-            yield from _meet(assignment.primary_of(shard), seed, state)
+            will_meet = any({primary.endpoint, seed.endpoint} <= group for group in groups)
+            if not will_meet or any({primary.endpoint, seed.endpoint} <= group for group in state.groups):
+                yield from _meet(primary, seed, state)
+
+
+def _with_shards_together(topology: Topology, state: ClusterState) -> list[frozenset[Endpoint]]:
+    """The groups as they are once the members of each shard know each other, largest first."""
+    groups = list(state.groups)
+    for shard in topology.shards:
+        members = {member.endpoint for member in shard.members}
+        touched = [group for group in groups if group & members]
+        groups = [group for group in groups if not group & members] + [frozenset().union(*touched)]
+    return sorted(groups, key=lambda group: (-len(group), min(group)))
 
 
 def _meet(node: Node, peer: Node, state: ClusterState) -> Iterator[Meet]:
@@ -166,9 +186,9 @@ def _acquainted(one: NodeState, other: NodeState) -> bool:
     return other.id in one.knows - one.misplaced or one.id in other.knows - other.misplaced
 
 
-def _seeds(topology: Topology, state: ClusterState, assignment: Assignment) -> list[Node]:
+def _seeds(topology: Topology, groups: Sequence[frozenset[Endpoint]], assignment: Assignment) -> list[Node]:
     """Three primaries in zones, then hosts, that differ as far as they can; of the largest group where one exists."""
-    largest = state.groups[0] if state.groups and len(state.groups[0]) > 1 else frozenset()
+    largest = groups[0] if groups and len(groups[0]) > 1 else frozenset()
     pool = [assignment.primary_of(shard) for shard in topology.shards]
     pool.sort(key=lambda node: node.endpoint not in largest)
     chosen: list[Node] = []
