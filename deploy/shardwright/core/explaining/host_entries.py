@@ -37,6 +37,11 @@ _REACHING = table(
             "Network, reboot, or an ended sshd. What was begun may or may not be done.",
             "Run again: what is done is recognised and not repeated.",
         ),
+        "interrupted": (
+            "The run was ended by a signal, Ctrl-C or the CI system's; it stopped where it stood.",
+            "A person, a job's time limit, or a machine that shuts down.",
+            "Run the same command again: what is done is recognised, and the rest is done.",
+        ),
         "host-too-slow": (
             "A host did not end a step in its time.",
             "Load, a hanging disk or network mount, packet loss.",
