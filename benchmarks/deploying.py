@@ -23,6 +23,7 @@ from tests.lab.common import wait_for
 
 OURS, PLAIN, TUNED = "shardwright", "Ansible, its defaults", "Ansible, pipelining and a fork a host"
 FIRST, SECOND, KEPT = "first run", "second run", "second run, connections kept"
+NO_OP = "no-op"
 HOSTS = 6
 
 
@@ -69,9 +70,13 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3, help="deploys by each tool, on fresh hosts (default 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="deploys by each tool, on fresh hosts (default 3; 0: none)"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="runs that change nothing, at each size (default 5)")
-    parser.add_argument("--sizes", type=_sizes, default=(6, 12, 24), help="numbers of hosts (default 6,12,24)")
+    parser.add_argument(
+        "--sizes", type=_sizes, default=(6, 12, 24), help="numbers of hosts (default 6,12,24; '': none)"
+    )
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results and benchmarks/README.md")
     parser.add_argument("--venv", type=Path, default=ROOT / ".shardwright" / "bench-ansible", help="Ansible's home")
     return parser.parse_args()
@@ -125,10 +130,10 @@ def _growing(lab: Lab, directory: Path, size: int, repeats: int) -> Iterator[Row
     tool = Shardwright(directory / f"size-{size}", hosts)
     tool.check(tool.deploy(), changed=True)
     for _ in range(repeats):
-        ended, row = _measured(OURS, "no-op", hosts, tool.deploy)
+        ended, row = _measured(OURS, NO_OP, hosts, tool.deploy)
         tool.check(ended, changed=False)
         yield row
-        yield _measured("pyinfra exec -- true", "no-op", hosts, tool.floor)[1]
+        yield _measured("pyinfra exec -- true", NO_OP, hosts, tool.floor)[1]
 
 
 def _fresh(lab: Lab, count: int) -> list[LabHost]:
@@ -164,7 +169,10 @@ def _counts(host: LabHost) -> tuple[int, int]:
 
 def report(rows: Sequence[Row], version: str) -> str:
     """What was measured, as Markdown."""
-    parts = [_versus_text(rows, version), _growing_text([r for r in rows if r.case == "no-op"])]
+    growing = [r for r in rows if r.case == NO_OP]
+    versus = [r for r in rows if r.case != NO_OP]
+    parts = [_versus_text(versus, version)] if versus else []
+    parts += [_growing_text(growing)] if growing else []
     loads = Spread.of(r.load for r in rows)
     return "\n\n".join([*parts, f"Load average (one minute) at the start of the runs: {loads.text()}."])
 
