@@ -1,0 +1,157 @@
+"""What `plan` refuses or calls dangerous, on captured states with one thing changed: code, subject, remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.core.captured import VERSIONS, nodes, observation, topology
+
+from shardwright.core.consolidation import consolidate
+from shardwright.core.planning import plan, require_consent
+from shardwright.errors import ObservationError, PlanError
+from shardwright.model.endpoint import Endpoint, NodeId
+from shardwright.model.observation import Health, Observation, PeerView, Role
+from shardwright.model.plan import CloseSlot, FinishSlot, Forget, Plan
+from shardwright.model.slots import SlotSet
+from shardwright.model.topology import Shard, Topology
+
+VERSION = VERSIONS[-1]
+GHOST = NodeId("e" * 40)
+
+
+def seen() -> Observation:
+    return observation(VERSION, "formed")
+
+
+def at(index: int) -> Endpoint:
+    return nodes(VERSION, "formed")[index].endpoint
+
+
+def planned(observed: Observation, wanted: Topology | None = None) -> Plan:
+    return plan(wanted or topology(VERSION), consolidate(observed))
+
+
+def regrouped(first: tuple[int, int], second: tuple[int, int]) -> Topology:
+    """The first two shards with other members, by place."""
+    wanted = topology(VERSION)
+    by_endpoint = {node.endpoint: node for node in wanted.nodes}
+    one, two, three = wanted.shards
+    members = [tuple(by_endpoint[at(n)] for n in pair) for pair in (first, second)]
+    shards = (Shard(one.name, members[0], one.quota), Shard(two.name, members[1], two.quota), three)
+    return replace(wanted, shards=shards)
+
+
+def everywhere(line: PeerView) -> Observation:
+    """All nodes list one more."""
+    observed = seen()
+    return Observation({e: replace(v, peers=(*v.peers, line)) for e, v in observed.views.items()}, {})
+
+
+def ghost(**fields: object) -> PeerView:
+    base = next(p for p in seen().views[at(0)].peers if p.role is Role.REPLICA)
+    return replace(base, id=GHOST, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_is_to_be_done_on_a_formed_cluster(version: str) -> None:
+    made = plan(topology(version), consolidate(observation(version, "formed")))
+    assert made.empty
+    assert not made.hazards
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_silent_node_is_named_with_its_zone_and_reason(version: str) -> None:
+    with pytest.raises(ObservationError) as raised:
+        plan(topology(version), consolidate(observation(version, "broken")))
+    assert raised.value.code == "nodes-silent"
+    assert f"h5:{nodes(version, 'broken')[5].endpoint.port}" in raised.value.message
+    assert "zone a" in raised.value.message
+    assert "refused" in raised.value.message
+    assert raised.value.hint
+
+
+def test_taking_a_last_replica_away_is_a_hazard_of_each_that_leaves() -> None:
+    made = planned(seen(), regrouped((0, 4), (1, 3)))
+    assert {h.code for h in made.hazards} == {"drops-last-replica"}
+    assert {h.subject for h in made.hazards} == {str(at(3)), str(at(4))}
+    with pytest.raises(PlanError) as raised:
+        require_consent(made, ["loses-shard"])
+    assert raised.value.code == "hazard-not-allowed"
+    assert "--allow drops-last-replica" in raised.value.hint
+    require_consent(made, ["drops-last-replica"])
+
+
+@pytest.mark.parametrize(
+    ("address", "health"),
+    [("", Health.OK), ("", Health.FAILED), ("127.0.0.1", Health.FAILED), ("127.0.0.1", Health.OK)],
+)
+def test_an_identity_in_whose_place_another_answers_is_forgotten_by_all(address: str, health: Health) -> None:
+    made = planned(everywhere(ghost(address=address, port=at(3).port if address else 0, health=health)))
+    assert {(s.node, s.id) for s in made.steps if isinstance(s, Forget)} == {(at(n), GHOST) for n in range(6)}
+    assert [phase.name for phase in made.phases] == ["forget"]
+
+
+def test_an_owner_that_is_still_taken_for_alive_in_our_place_is_waited_for() -> None:
+    line = ghost(port=at(3).port, health=Health.OK, role=Role.PRIMARY, primary_id=None, slots=SlotSet.of(5))
+    with pytest.raises(PlanError) as raised:
+        planned(everywhere(line))
+    assert raised.value.code == "nodes-disagree"
+    assert GHOST[:8] in raised.value.message
+    assert "wait" in raised.value.hint
+
+
+def test_a_living_stranger_is_another_cluster() -> None:
+    with pytest.raises(PlanError) as raised:
+        planned(everywhere(ghost(address="10.9.9.9", port=1, health=Health.OK)))
+    assert raised.value.code == "belongs-to-another-cluster"
+    assert "10.9.9.9:1" in raised.value.message
+    assert raised.value.hint
+
+
+def opened(counts: dict[int, int], migrating: int | None, importing: tuple[int, ...]) -> Observation:
+    """Slot 5, owned by the first primary, marked as moving to the second, with keys counted where told."""
+    observed = seen()
+    views = dict(observed.views)
+    ids = {n: views[at(n)].id for n in range(6)}
+    for n in range(3):
+        mine = views[at(n)].myself
+        mine = replace(mine, migrating=((5, ids[1]),) if n == migrating else ())
+        mine = replace(mine, importing=((5, ids[0]),) if n in importing else ())
+        stray = {5: counts[n]} if counts.get(n) else {}
+        views[at(n)] = replace(views[at(n)], myself=mine, stray=stray)
+    return Observation(views, {})
+
+
+def test_an_open_slot_that_nothing_left_is_closed_on_all_that_mark_it() -> None:
+    made = planned(opened({0: 3}, 0, (1, 2)))
+    assert set(made.steps) == {CloseSlot(at(n), 5) for n in range(3)}
+
+
+def test_an_open_slot_of_which_keys_have_moved_is_finished_towards_them() -> None:
+    for migrating, importing in ((0, (1,)), (None, (1,)), (0, ())):
+        (step,) = planned(opened({0: 3, 1: 1}, migrating, importing)).steps
+        assert isinstance(step, FinishSlot)
+        assert (step.node, step.slot, step.target) == (at(0), 5, at(1))
+        assert step.node_id == seen().views[at(0)].id
+
+
+def test_keys_at_an_end_that_the_move_does_not_name_stop_the_plan() -> None:
+    for counts, importing in (({0: 1, 1: 1, 2: 1}, (1, 2)), ({0: 1, 2: 1}, (1,))):
+        with pytest.raises(PlanError) as raised:
+            planned(opened(counts, 0, importing))
+        assert raised.value.code == "stray-keys"
+        assert "slot 5" in raised.value.message
+        assert all(str(at(n)) in raised.value.message for n in counts)
+        assert raised.value.hint
+
+
+def test_a_slot_that_its_owner_gave_up_goes_back_to_it() -> None:
+    observed = seen()
+    mine = observed.views[at(1)].myself
+    views = {
+        **observed.views,
+        at(1): replace(observed.views[at(1)], myself=replace(mine, slots=mine.slots - SlotSet.of(6000))),
+    }
+    made = planned(Observation(views, {}))
+    assert str(made.steps[0]) == f"assign 1 slots (6000) to {at(1)}"
