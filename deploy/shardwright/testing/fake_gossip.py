@@ -155,7 +155,7 @@ def send_ping(s: FakeServer, peer: Peer, kind: Kind = Kind.PING) -> None:
     """A ping (or meeting) over the link to `peer`, with gossip of some others."""
     if peer.link is None:
         return
-    if kind is not Kind.PONG:
+    if kind is Kind.PING:
         peer.ping_sent = s.clock.now()
     if peer.link.up:
         _send(s, peer.link, message(s, kind, _gossip(s, peer)), outbound=True)
