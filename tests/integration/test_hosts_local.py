@@ -287,3 +287,54 @@ def test_an_interrupted_run_says_so_and_goes_on_next_time(local: Local, number: 
     record = json.loads((local.directory / "reports" / "ledger.jsonl").read_text().splitlines()[-1])["run"]
     assert record["error_code"] == "interrupted"
     assert local.run().proved
+
+
+@pytest.mark.parametrize("options", [("--no-wait",), ("--serial",), ("--retry", "2")])
+def test_options_with_which_a_failed_host_stops_nobody_are_refused(local: Local, options: tuple[str, ...]) -> None:
+    result = local.run("cluster", *options)
+    assert result.code == 4, result
+    assert "[option-refused]" in result.err
+    assert options[0] in result.err
+    assert not local.base.exists()
+
+
+def test_another_password_is_refused_while_the_files_still_fit(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local.run().proved
+    before = {port: local.config(port) for port in local.ports}
+    usual = local.environ()
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "environ", lambda: {**usual, "SHARDWRIGHT_PASSWORD": "another-password-of-32-characters"})
+        result = local.run()
+    assert result.code == 3, result
+    assert "[password-refused]" in result.err
+    assert f"127.0.0.1:{local.ports[0]}" in result.err
+    assert {port: local.config(port) for port in local.ports} == before
+    assert "another-password" not in result.out + result.err
+    assert local.run().changed_nothing
+
+
+def test_the_remedy_for_another_password_works(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local.run().proved
+    new = "another-password-of-32-characters"
+    servers = [client("127.0.0.1", port) for port in local.ports]
+    for name in ("masterauth", "requirepass"):
+        for server in servers:
+            server.config_set(name, new)
+    usual = local.environ()
+    monkeypatch.setattr(local, "environ", lambda: {**usual, "SHARDWRIGHT_PASSWORD": new})
+    assert local.run().proved
+    assert all(new in local.config(port) for port in local.ports)
+    assert local.run().changed_nothing
+
+
+def test_other_ports_make_no_second_cluster(local: Local) -> None:
+    assert local.run().proved
+    there = local.pids()
+    local.write(local.spec().replace(f"[{local.ports[0]},", f"[{local.ports[0] + 6},"))
+    result = local.run()
+    assert result.code == 4, result
+    assert "[ports-moved]" in result.err
+    assert local.pids() == there
+    assert not (local.base / f"data/{local.name}/{local.ports[0] + 6}").exists()
+    local.write(local.spec())
+    assert local.run().changed_nothing

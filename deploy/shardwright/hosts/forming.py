@@ -64,8 +64,13 @@ def findings(run: Run) -> Iterator[Finding]:
     """What is known of the hosts, for the report: warnings, clocks that differ, servers that need a restart."""
     for name, code, text in run.warnings:
         yield Finding(code, Severity.WARNING, name, text)
-    offsets = {name: r.clock_offset for name, r in run.hosts.items() if r.state is not None}
-    if apart := preflight.skewed(offsets):
+    left_out = [name for name, result in run.hosts.items() if result.state is None]
+    if left_out:
+        names = ", ".join(left_out)
+        text = f"left out of this run (--limit), so files, services and kernel settings were not looked at: {names}"
+        yield Finding("host-left-out", Severity.WARNING, "hosts", text, "run it again without --limit")
+    clocks = {name: (r.clock_offset, r.clock_error) for name, r in run.hosts.items() if r.state is not None}
+    if apart := preflight.skewed(clocks):
         yield Finding("clock-skew", Severity.WARNING, "hosts", apart, "let chrony or systemd-timesyncd set the clocks")
     for name, instance, files in run.restart_needed:
         text = f"runs with what was there at its start, and since then changed: {', '.join(files)}"

@@ -20,12 +20,13 @@ from paramiko import BadHostKeyException
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
-from ..errors import ApplyError, ObservationError, ShardwrightError, merged
+from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
 from .environment import subject
 from .results import Run
 
 KEEPALIVE_SECONDS = 5
 DEAD_PEER_SECONDS = 20
+UNSAFE_OPTIONS = ("--no-wait", "--serial", "--retry")
 
 
 def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
@@ -43,6 +44,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         given = state.inventory.override_data
         run.reports = Path(str(given.get("reports", run.reports)))
         run.allow = str(given.get("allow", ""))
+        _refuse_order(run, ended)
         state.callback_handlers.append(_Connecting(run))
 
     def fail_hosts(hosts: Iterable[Host], activated_count: int | None = None) -> None:  # noqa: ARG001 - pyinfra's
@@ -62,6 +64,18 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         signal.signal(number, lambda n, _: gevent.spawn(_interrupted, signal.Signals(n), run, ended))
     state.init = init  # type: ignore[method-assign]
     state.fail_hosts = fail_hosts  # type: ignore[method-assign]
+
+
+def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
+    """Refuse the options with which a failed host would not stop the others: what is then proved may not be true."""
+    given = [word for word in sys.argv if word.partition("=")[0] in UNSAFE_OPTIONS]
+    if given and run.command is not None:
+        run.error = PlanError(
+            "option-refused",
+            f"{' and '.join(given)}: with it a host that failed would not stop the others; nothing was changed",
+            hint="run the same command without it; all hosts are worked on at once, one step after the other",
+        )
+        stop(run, ended)
 
 
 def stop(run: Run, ended: Callable[[Run], None]) -> None:

@@ -40,7 +40,8 @@ def look(host: Host, run: Run, result: HostResult) -> HostState:
         words = " ".join(output.errors)[-200:] or "no words"
         text = f"{subject(result.spec)}: the host could not be looked at ({words}); nothing was changed"
         raise ObservationError("look-failed", text, hint="log in there and see whether sh works and disks answer")
-    result.clock_offset = state.epoch - (before + time.time()) / 2
+    after = time.time()
+    result.clock_offset, result.clock_error = state.epoch - (before + after) / 2, (after - before) / 2
     keep(run, result, state)
     return state
 

@@ -15,7 +15,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
 from ..errors import ApplyError, ShardwrightError
-from . import batches, looking, shell
+from . import batches, credentials, looking, shell
 from .changes import Change, InstallBundle, InstallPackages, Stage, StartInstances, engine_fits
 from .environment import subject
 from .lock import hold
@@ -63,6 +63,7 @@ def look(*, judge: bool = True) -> Commands:
         looking.look(host, run, result)
         if judge:
             looking.judge(run, result)
+            result.errors = result.errors or credentials.refusals(state, run, result)
         else:
             looking.admit(result)
     except ShardwrightError as error:

@@ -12,6 +12,7 @@ from ..errors import ObservationError, PlanError, ShardwrightError
 from ..model.blueprint import Blueprint, Instance, PackageSource
 from ..model.spec import ClusterSpec, HostSpec, ServiceManager
 from .changes import engine_fits, is_running, packages_for, server_process
+from .continuity import breaks
 from .environment import subject
 from .questions import parent
 from .state import DiskState, HostState
@@ -30,7 +31,7 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
     if needs_root and state.uid != 0:
         return (no_root(host, state),)
     found = [*_system(who, blueprint, state), *_paths(who, blueprint, state), *_ports(who, blueprint, state)]
-    return (*found, *_services(who, spec, blueprint, state))
+    return (*found, *breaks(who, blueprint, state), *_services(who, spec, blueprint, state))
 
 
 def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple[tuple[str, str], ...]:
@@ -60,17 +61,19 @@ def memory_limit(spec: ClusterSpec) -> int:
     return int(digits) * _UNITS.get(text[len(digits) :], 1) if digits.isdigit() else 0
 
 
-def skewed(offsets: dict[str, float]) -> str:
-    """In words, the hosts whose clocks are furthest apart, if that is more than a second; else nothing.
+def skewed(clocks: dict[str, tuple[float, float]]) -> str:
+    """In words, the hosts whose clocks are furthest apart, if that is surely more than a second; else nothing.
 
     Args:
-        offsets: by host, its clock minus ours in seconds.
+        clocks: by host, its clock minus ours, and how far off that may be, both in seconds: a slow look tells little.
     """
-    if len(offsets) < 2:
+    if len(clocks) < 2:
         return ""
-    slow, fast = min(offsets, key=lambda h: offsets[h]), max(offsets, key=lambda h: offsets[h])
-    apart = offsets[fast] - offsets[slow]
-    return f"the clock of {fast} is {apart:.1f} s ahead of that of {slow}" if apart > SKEW_SECONDS else ""
+    slow = min(clocks, key=lambda h: sum(clocks[h]))
+    fast = max(clocks, key=lambda h: clocks[h][0] - clocks[h][1])
+    surely = (clocks[fast][0] - clocks[fast][1]) - sum(clocks[slow])
+    apart = clocks[fast][0] - clocks[slow][0]
+    return f"the clock of {fast} is {apart:.1f} s ahead of that of {slow}" if surely > SKEW_SECONDS else ""
 
 
 def _unseen(who: str, state: HostState) -> ShardwrightError:

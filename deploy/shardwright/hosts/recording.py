@@ -105,6 +105,7 @@ def record_failure(run: Run) -> None:
         return
     refused = isinstance(error, SpecError | PlanError) and not run.host_changes
     record = record_of(run, Verdict.REFUSED if refused else Verdict.FAILED, error.exit_code)
+    run.recorded = False  # what was proved before the error is not how the run ended
     try:
         write(run, None, record)
     except ShardwrightError as unwritable:

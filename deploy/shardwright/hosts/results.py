@@ -46,6 +46,7 @@ class HostResult:
     changes_wanted: int = 0
     errors: tuple[ShardwrightError, ...] = ()
     clock_offset: float = 0.0
+    clock_error: float = 0.0
     execs: int = 0
     drift: tuple[Drift, ...] = ()
     config_files: tuple[tuple[Endpoint, ConfigFile], ...] = ()

@@ -103,6 +103,7 @@ class HostState:
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
         bundle_current: where the bundle's symlink points; None where there is none.
+        adopted: ports of this cluster's servers that were put on the host, by the guard's notes.
         started: by instance, the sha256 of the configuration that the running server started with.
         listeners: who holds the ports asked for: port -> processes (None: a process that can't be seen).
         silent: parts of the look that failed or were late.
@@ -131,6 +132,7 @@ class HostState:
     paths: tuple[tuple[str, PathState], ...] = ()
     data: tuple[tuple[str, DataState], ...] = ()
     appendonly: tuple[tuple[str, str], ...] = ()
+    adopted: tuple[int, ...] = ()
     pidfiles: tuple[tuple[str, int], ...] = ()
     units: tuple[tuple[str, UnitState], ...] = ()
     processes: tuple[ProcessState, ...] = ()
@@ -230,6 +232,7 @@ class _Reader:
             paths=self._paths(),
             data=self._data(),
             appendonly=tuple((r[0], r[1].strip("\"'")) for r in self.all("appendonly") if r[1]),
+            adopted=tuple(sorted({_number(r[0]) for r in self.all("adopted")} - {0})),
             pidfiles=tuple((r[0], _number(r[1])) for r in self.all("pidfile")),
             units=self._units(),
             processes=self._processes(),

@@ -123,9 +123,15 @@ def test_memory_units_are_the_servers(environment: Environment, text: str, size:
 
 
 def test_clocks() -> None:
-    assert preflight.skewed({"a": 0.0, "b": 0.9}) == ""
-    assert preflight.skewed({"a": -3.0, "b": 0.0, "c": 0.2}) == "the clock of c is 3.2 s ahead of that of a"
-    assert preflight.skewed({"a": 5.0}) == ""
+    assert preflight.skewed({"a": (0.0, 0.1), "b": (0.9, 0.1)}) == ""
+    found = preflight.skewed({"a": (-3.0, 0.1), "b": (0.0, 0.1), "c": (0.2, 0.1)})
+    assert found == "the clock of c is 3.2 s ahead of that of a"
+    assert preflight.skewed({"a": (5.0, 0.1)}) == ""
+
+
+def test_clocks_that_slow_looks_make_seem_apart_are_no_warning() -> None:
+    assert preflight.skewed({"a": (0.0, 0.1), "b": (1.5, 1.4)}) == ""
+    assert "of b is 9.0 s ahead" in preflight.skewed({"a": (0.0, 0.1), "b": (9.0, 1.4)})
 
 
 def test_the_packages_of_enterprise_linux(blueprint: Blueprint, bare: HostState) -> None:

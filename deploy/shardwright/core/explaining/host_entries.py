@@ -113,6 +113,46 @@ _LOOKING = table(
             "The package source has another version, or another product is installed; the binary itself was asked.",
             "Ask for the version that is there, or use another suite or engine: bundled.",
         ),
+        "engine-changed": (
+            "A server runs with another engine than cluster.yml now wants.",
+            "engine was changed for a cluster that is there. The new one would find the other's data at the next start.",
+            "Put engine back. Another engine is another cluster, to which the data is brought over.",
+        ),
+        "data-path-changed": (
+            "A server runs with its data in another directory than cluster.yml now wants.",
+            "paths.data was changed for a cluster that is there. At its next start the server would not find its data.",
+            "Put it back; or stop that server, move the directory as the message says, and deploy.",
+        ),
+        "ports-moved": (
+            "A host has servers of this cluster on other ports than cluster.yml now wants.",
+            "port or ports was changed for a cluster that is there. A second, empty cluster would come up beside it.",
+            "Put the ports back; or take the old servers off with the old cluster.yml and deploy/remove.py first.",
+        ),
+        "user-changed": (
+            "A server's data belongs to another user than cluster.yml now wants.",
+            "user was changed for a cluster that is there. A running server would lose the right to its own directory.",
+            "Put user back; or stop the server and give the directory to the new user, as the message says.",
+        ),
+        "mount-hides-data": (
+            "A file system is to be mounted over a directory in which a server's data lies.",
+            "mounts was written after the cluster was deployed, or the file system was not mounted when the data came.",
+            "Take it out of mounts; or stop the server, move the data away, mount, and move it back.",
+        ),
+        "password-refused": (
+            "A running server refuses the password that cluster.yml names.",
+            "Another password is in the environment or the file, or somebody changed it on the server.",
+            "Give the one that the servers have; the message says how it is changed on running servers.",
+        ),
+        "host-left-out": (
+            "Hosts were left out of the run, so only their servers were looked at (a warning).",
+            "--limit or --exclude was given.",
+            "Run it again without.",
+        ),
+        "option-refused": (
+            "An option of pyinfra was given with which a failed host would not stop the others.",
+            "--no-wait, --serial or --retry. A cluster could be called proved although a host failed.",
+            "Run the same command without it.",
+        ),
         "disk-full": (
             "A file system has too little room.",
             "Logs, old packages, or data that has grown.",

@@ -97,7 +97,16 @@ one_instance() { # name|config|data|started|pidfile
   if [ -n "$started" ] && read_first "$started"; then say started "$name" "$first"; fi
 }
 
-part_instances() { each "$SW_INSTANCES" one_instance; }
+one_adopted() { # what the guard noted beside the configurations, of ports that are not asked for, too
+  for note in "${1%/*}"/*.expected; do
+    [ ! -f "$note" ] || say adopted "$(basename "$note" .expected)"
+  done
+}
+
+part_instances() {
+  each "$SW_INSTANCES" one_instance
+  each "$(printf '%s\n' "$SW_INSTANCES" | cut -d '|' -f 2 | sed 's,/[^/]*$,/,' | sort -u)" one_adopted
+}
 
 one_service() { # OpenRC
   if rc-service "$1" status >/dev/null 2>&1; then say openrc "$1" started; else say openrc "$1" stopped; fi

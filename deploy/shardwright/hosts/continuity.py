@@ -1,0 +1,121 @@
+"""What a changed `cluster.yml` must not do to servers and data that an earlier one put on a host. Pure.
+
+A deploy never restarts a running server, so files that no longer fit it lie in wait for its next start: another engine on
+its data, an empty directory in place of it, a user that can't read it. And servers on new ports would form a second, empty
+cluster that is proved while the first one is forgotten. All of these are moves of data, which a deploy does not make: it
+refuses, and says how to put `cluster.yml` back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..errors import PlanError, ShardwrightError
+from ..model.blueprint import Blueprint, Instance, PackageSource
+from .changes import is_running, server_process
+from .state import HostState
+
+PRODUCTS = ("redis", "valkey")
+SYSTEM = ("/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/")
+"""Where packages put servers; bundles are never unpacked there."""
+
+
+def breaks(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Why the blueprint can't follow what is on the host already."""
+    yield from _moved_ports(who, blueprint, state)
+    for instance in blueprint.instances:
+        yield from _running(who, blueprint, instance, state)
+        yield from _owner(who, blueprint, instance, state)
+        yield from _hidden(who, blueprint, instance, state)
+
+
+def _moved_ports(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Only where a wanted port is new as well: otherwise servers were taken out of cluster.yml, which planning judges."""
+    wanted = {instance.endpoint.port for instance in blueprint.instances}
+    others = sorted(set(state.adopted) - wanted)
+    new = sorted(wanted - set(state.adopted))
+    if others and new:
+        yield PlanError(
+            "ports-moved",
+            f"{who}: {blueprint.cluster} has servers there on {_listed(others)}, which cluster.yml does not name, and "
+            f"wanted are new ones on {_listed(new)}: a second, empty cluster would come up; nothing was changed",
+            hint="put the ports back; or, if the old servers are given up, take them off with the old cluster.yml and "
+            "deploy/remove.py first",
+        )
+
+
+def _listed(ports: list[int]) -> str:
+    return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+
+
+def _running(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:
+    process = state.process(server_process(instance, state, blueprint.manager))
+    if process is None or not is_running(instance, state, blueprint.manager):
+        return
+    binary = process.binary.removesuffix(" (deleted)")
+    if binary and not _same_engine(binary, blueprint):
+        yield PlanError(
+            "engine-changed",
+            f"{who}: {instance.name} runs {binary}, and cluster.yml now wants {blueprint.engine.product} by "
+            f"{blueprint.engine.server}, which would find the other's data at the next start; nothing was changed",
+            hint="put engine in cluster.yml back; another engine is another cluster, to which the data is brought over",
+        )
+    directory = process.directory.removesuffix(" (deleted)")
+    if directory not in ("", "/", instance.data, state.data_of(instance.name).real):
+        yield PlanError(
+            "data-path-changed",
+            f"{who}: {instance.name} runs with its data in {directory}, and cluster.yml now wants {instance.data}, "
+            "where it would not find it at the next start; nothing was changed",
+            hint=f"put paths.data in cluster.yml back; or stop the server, then: mv {directory} {instance.data}, and deploy",
+        )
+
+
+def _same_engine(binary: str, blueprint: Blueprint) -> bool:
+    """The same product, from the same kind of source. Links are followed in `binary`: its name may be redis-check-rdb."""
+    packaged = binary.startswith(SYSTEM)
+    return packaged is isinstance(blueprint.engine.source, PackageSource) and _product(binary) in (
+        "",
+        _product(blueprint.engine.server),
+    )
+
+
+def _product(path: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    return next((product for product in PRODUCTS if name.startswith(product)), "")
+
+
+def _owner(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:
+    """A directory that somebody gave to root is given back; another user's is the user of an earlier cluster.yml."""
+    wanted = next((d.owner for d in blueprint.directories if d.path == instance.data), "")
+    now = state.path(instance.data)
+    if (
+        wanted
+        and now.kind == "directory"
+        and now.owner not in ("", "root", wanted)
+        and _in_use(blueprint, instance, state)
+    ):
+        yield PlanError(
+            "user-changed",
+            f"{who}: the data of {instance.name} in {instance.data} belongs to {now.owner}, and cluster.yml now wants "
+            f"{wanted}, who could not read it; nothing was changed",
+            hint="put user in cluster.yml back; to change it, stop the server, then: "
+            f"useradd -r {wanted}; chown -R {wanted}: {instance.data}; and deploy",
+        )
+
+
+def _hidden(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:
+    for mount in blueprint.mounts:
+        below = f"{instance.data}/".startswith(f"{mount.target.rstrip('/')}/")
+        if below and mount.target not in dict(state.mounted) and _in_use(blueprint, instance, state):
+            yield PlanError(
+                "mount-hides-data",
+                f"{who}: {mount.source} is wanted on {mount.target} and is not mounted, and the data of {instance.name} "
+                f"lies in {instance.data} below it, which the mount would hide; nothing was changed",
+                hint="take it out of mounts; or stop the server, move the data away, mount, and move it back",
+            )
+
+
+def _in_use(blueprint: Blueprint, instance: Instance, state: HostState) -> bool:
+    data = state.data_of(instance.name)
+    held = data.rdb or data.aof_manifest or data.nodes_conf
+    return bool(held) or is_running(instance, state, blueprint.manager)

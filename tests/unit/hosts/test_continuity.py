@@ -1,0 +1,135 @@
+"""What a changed cluster.yml is not allowed to do to servers and data that are there: code, host, what is, what to type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shardwright.errors import ShardwrightError
+from shardwright.hosts import preflight
+from shardwright.hosts.environment import Environment
+from shardwright.hosts.state import DataState, HostState, MountState, parse
+from shardwright.model.blueprint import Blueprint, BundleSource, Mount
+
+BUNDLE = BundleSource("a.tar", "0" * 64, "/opt/shardwright/valkey-9", "/opt/shardwright/captured/current", "")
+
+
+def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
+
+
+def only(errors: tuple[ShardwrightError, ...], code: str) -> str:
+    assert [e.code for e in errors] == [code]
+    assert errors[0].exit_code == 4
+    assert errors[0].message.startswith("h1 (10.213.0.11, zone a): ")
+    assert "nothing was changed" in errors[0].message
+    return f"{errors[0].message}\n{errors[0].hint}"
+
+
+def with_server(blueprint: Blueprint, product: str, server: str, bundle: bool = False) -> Blueprint:
+    source = BUNDLE if bundle else blueprint.engine.source
+    return replace(blueprint, engine=replace(blueprint.engine, product=product, server=server, source=source))
+
+
+@pytest.mark.parametrize(
+    ("product", "server", "bundle"),
+    [
+        ("valkey", "/usr/bin/valkey-server", False),
+        ("valkey", "/opt/shardwright/captured/current/bin/valkey-server", True),
+        ("redis", "/opt/shardwright/captured/current/bin/redis-server", True),
+    ],
+)
+def test_another_engine_under_a_running_server(
+    environment: Environment, blueprint: Blueprint, running: HostState, product: str, server: str, bundle: bool
+) -> None:
+    """The new engine is not on the host yet, so its version says nothing."""
+    wanted = with_server(blueprint, product, server, bundle)
+    text = only(refused(environment, wanted, replace(running, engine="")), "engine-changed")
+    assert running.processes[0].binary in text
+    assert server in text
+
+
+def test_the_same_engine_by_any_name_of_its_binary(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    for binary in ("/usr/bin/redis-server", "/usr/bin/redis-check-rdb", "/usr/bin/redis-check-rdb (deleted)", ""):
+        state = replace(running, processes=(replace(running.processes[0], binary=binary),))
+        assert refused(environment, blueprint, state) == ()
+
+
+def test_a_newer_bundle_in_another_place_is_the_same_engine(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    wanted = with_server(blueprint, "valkey", "/opt/shardwright/captured/current/bin/valkey-server", bundle=True)
+    binary = "/srv/linked/shardwright/valkey-9.1.1/bin/valkey-server"
+    state = replace(running, engine="", processes=(replace(running.processes[0], binary=binary),))
+    assert refused(environment, wanted, state) == ()
+
+
+def test_another_data_path_under_a_running_server(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    instance = replace(blueprint.instances[0], data="/srv/captured/6379")
+    wanted = replace(blueprint, instances=(instance,))
+    state = replace(running, data=())
+    text = only(refused(environment, wanted, state), "data-path-changed")
+    assert "mv /var/lib/shardwright/captured/6379 /srv/captured/6379" in text
+
+
+def test_a_data_path_through_a_link_is_the_same(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    name = blueprint.instances[0].name
+    process = replace(running.processes[0], directory="/big/6379")
+    state = replace(running, processes=(process,), data=((name, DataState(real="/big/6379")),))
+    assert refused(environment, blueprint, state) == ()
+
+
+def test_other_ports_beside_servers_of_this_cluster(
+    environment: Environment, blueprint: Blueprint, bare: HostState
+) -> None:
+    text = only(refused(environment, blueprint, replace(bare, adopted=(7000, 7001))), "ports-moved")
+    assert "ports 7000, 7001" in text
+    assert "new ones on port 6379" in text
+    assert "deploy/remove.py" in text
+
+
+def test_a_server_that_was_taken_out_is_left_to_the_plan(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    assert refused(environment, blueprint, replace(running, adopted=(6379, 6380))) == ()
+
+
+def test_ports_of_servers_that_the_guard_has_noted() -> None:
+    assert parse(["adopted\t7001", "adopted\t7000", "adopted\t7001", "adopted\t*", "adopted\t"]).adopted == (7000, 7001)
+
+
+def test_another_user_over_data(environment: Environment, blueprint: Blueprint, running: HostState) -> None:
+    data = blueprint.instances[0].data
+    directories = tuple(replace(d, owner="cache") if d.path == data else d for d in blueprint.directories)
+    text = only(refused(environment, replace(blueprint, directories=directories), running), "user-changed")
+    assert "belongs to shardwright" in text
+    assert f"chown -R cache: {data}" in text
+
+
+def test_a_directory_that_root_took_is_given_back(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    data = blueprint.instances[0].data
+    paths = tuple((p, replace(s, owner="root") if p == data else s) for p, s in running.paths)
+    assert refused(environment, blueprint, replace(running, paths=paths)) == ()
+
+
+def test_a_mount_over_data(environment: Environment, blueprint: Blueprint, running: HostState) -> None:
+    mount = Mount("nas:/x", "/var/lib/shardwright", "nfs", "rw")
+    wanted = replace(blueprint, mounts=(mount,))
+    text = only(refused(environment, wanted, running), "mount-hides-data")
+    assert "nas:/x" in text
+    mounted = replace(running, mounted=(("/var/lib/shardwright", MountState("nas:/x", "nfs", "rw")),))
+    assert refused(environment, wanted, mounted) == ()
+
+
+def test_a_mount_on_a_bare_host(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    wanted = replace(blueprint, mounts=(Mount("nas:/x", "/var/lib/shardwright", "nfs", "rw"),))
+    assert refused(environment, wanted, bare) == ()
