@@ -25,7 +25,7 @@ FEW = 8
 PATIENCE = 1.0
 """Seconds that a nudge has to work before it is repeated."""
 BUSY = 4
-"""Old pictures for each node above which gossip is still under way, as long as they become fewer."""
+"""Old pictures for each node above which gossip is still under way; while they become fewer, it is left alone."""
 
 Truth = Mapping[NodeId, tuple[Endpoint, str, NodeId | None, int]]
 """What each node is by its own word and by what it was just told: endpoint, IP, primary, mask of its slots."""
@@ -56,6 +56,11 @@ class Nudger:
         self._nudged: dict[tuple[Endpoint, Endpoint], float] = {}
         self._outdated = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether there were so many old pictures at the last look that gossip must still be under way."""
+        return self._outdated > BUSY * len(self._truth)
+
     def update(self, nodes: Collection[Endpoint]) -> set[Endpoint]:
         """Make peers write to those of these nodes that have an old picture of them, or none; gives such nodes."""
         pairs: list[tuple[Endpoint, Endpoint]] = []
@@ -63,12 +68,12 @@ class Nudger:
             current = {peer.id for peer in peers if (peer.primary_id, peer.slots.mask) == self._truth[peer.id][2:]}
             pairs += [(end, node) for i, (end, _, _, _) in self._truth.items() if i not in current and end != node]
         before, self._outdated = self._outdated, len(pairs)
-        if len(pairs) <= BUSY * len(self._truth) or len(pairs) >= before > 0:
+        if not self.busy or len(pairs) >= before > 0:
             self._meet(pairs)
         return {node for _, node in pairs}
 
     def introduce(self, nodes: Collection[Endpoint], informed: Collection[Endpoint]) -> None:
-        """Help nodes that lack peers: to few missing ones directly, else by what two `informed` acquaintances know."""
+        """Help nodes that lack peers: to few missing ones directly, else by their first two acquaintances of `informed`."""
         pairs: list[tuple[Endpoint, Endpoint]] = []
         for node, peers in self._views(nodes).items():
             known = {self._truth[peer.id][0] for peer in peers}

@@ -21,7 +21,6 @@ from ..model.state import ClusterState, NodeState
 from ..model.topology import Topology
 from ..ports import Answer, Clock, Command, Transport
 from .gathering import Gathering
-from .nudging import truth_after
 from .observing import TIMEOUT, look
 
 SHORTEST, LONGEST = 0.05, 1.0
@@ -60,17 +59,20 @@ class Waiter:
             retry: called between two looks; sends again what had to wait, and says whether anything is still to be sent.
         """
         started = self._clock.now()
-        gathering = Gathering(self._topology, self._transport, self._clock, truth_after(phase, before))
-        while True:
-            pending = retry()
-            state, unmet = self._check(phase, before, gathering)
-            if not unmet and not pending:
-                return Waited(state, {})
-            waited = self._clock.now() - started
-            if waited > phase.limit:
-                return Waited(state, unmet or dict.fromkeys(self._endpoints[:1], "a step could not be sent"))
-            self._tell(phase, unmet)
-            self._clock.sleep(min(max(SHORTEST, REST * len(unmet), waited / 20), LONGEST))
+        gathering = Gathering(self._topology, phase, before, self._transport, self._clock)
+        try:
+            while True:
+                pending = retry()
+                state, unmet = self._check(phase, before, gathering)
+                if not unmet and not pending:
+                    return Waited(state, {})
+                waited = self._clock.now() - started
+                if waited > phase.limit:
+                    return Waited(state, unmet or dict.fromkeys(self._endpoints[:1], "a step could not be sent"))
+                self._tell(phase, unmet)
+                self._clock.sleep(min(max(SHORTEST, REST * len(unmet), waited / 20), LONGEST))
+        finally:
+            gathering.restore()
 
     def _tell(self, phase: Phase, unmet: Unmet) -> None:
         total = len(self._endpoints)
@@ -93,6 +95,7 @@ class Waiter:
         lacks: Unmet = gathering.lacking()
         state: ClusterState | None = None
         if not lacks:
+            gathering.restore()
             state = look(self._topology, self._transport)
             lacks = not_whole(self._topology, state)
             gathering.doubt(lacks)
@@ -105,6 +108,7 @@ class Waiter:
         wanted: dict[Endpoint, set[Endpoint]] = {}
         for node, peer in pairs:
             wanted.setdefault(node, set()).add(peer)
+            wanted.setdefault(peer, set()).add(node)
         asked: Command = ("CLUSTER", "NODES")
         answers = self._transport.ask({endpoint: [asked] for endpoint in wanted}, timeout=TIMEOUT)
         unmet = {}

@@ -5,10 +5,8 @@ the node timeout paces it to. So all that a node will be is settled before it me
 anyone meets anyone, roles while a shard is alone. Then one round of gossip carries everything, started at three seeds in
 different failure domains. All nodes are numbered before, so that no epochs collide.
 
-Why this is safe: all nodes connect to all others at once, which can stall a machine with many of them for seconds. So while
-nothing holds data, elections are off and a short node timeout is made longer: else nodes would call each other dead, and
-what they write because of that would stall the machine for good. Replicas get lower numbers than primaries: servers drop
-messages of a node whose primary has the lower epoch as stale.
+Why this is safe: the temporary node timeout comes with elections switched off, and only where no node holds a key.
+Replicas get lower numbers than primaries: servers drop messages of a node whose primary has the lower epoch as stale.
 """
 
 from __future__ import annotations
@@ -61,7 +59,7 @@ def gather_phases(
     if replicates:
         until = Until.FOLLOWING if joins else Until.WHOLE
         phases.append(Phase("replicate", replicates, until, limit))
-    apart = len(state.groups) > 1 or _ungathered(topology, state) or bool(assignment.slots)
+    apart = len(state.groups) > 1 or _ungathered(topology, state) or _unfinished(state) or bool(assignment.slots)
     if joins or (apart and not replicates):
         phases.append(Phase("join", joins, Until.WHOLE, limit))
     return tuple(phases), hazards
@@ -103,6 +101,12 @@ def replicate_drained_phase(topology: Topology, state: ClusterState, assignment:
 def _ungathered(topology: Topology, state: ClusterState) -> bool:
     wanted = {state.nodes[node.endpoint].id for node in topology.nodes}
     return any(not wanted <= state.nodes[n.endpoint].knows | {state.nodes[n.endpoint].id} for n in topology.nodes)
+
+
+def _unfinished(state: ClusterState) -> bool:
+    """Whether an earlier run was ended while the cluster formed, before every node said ok."""
+    views = [node.view for node in state.nodes.values()]
+    return any(not v.cluster_ok and v.settings.get("cluster-replica-no-failover") == "yes" for v in views)
 
 
 def last_copy(node: NodeState, state: ClusterState) -> Iterator[Hazard]:
@@ -182,8 +186,20 @@ def _meet(node: Node, peer: Node, state: ClusterState) -> Iterator[Meet]:
 
 
 def _acquainted(one: NodeState, other: NodeState) -> bool:
-    """Whether either knows the other at the address it answers at: a link that is down comes back by itself."""
-    return other.id in one.knows - one.misplaced or one.id in other.knows - other.misplaced
+    """Whether they know each other, or will: one knows the other at its address, and the other is not all alone.
+
+    A link that is down comes back by itself. But a node that knows nobody, as after a reset, hears nothing from those
+    that know it: it takes their messages for a stranger's.
+    """
+    return (
+        _looks_for(one, other)
+        and _looks_for(other, one)
+        or any(_looks_for(a, b) and b.knows for a, b in ((one, other), (other, one)))
+    )
+
+
+def _looks_for(one: NodeState, other: NodeState) -> bool:
+    return other.id in one.knows - one.misplaced
 
 
 def _seeds(topology: Topology, groups: Sequence[frozenset[Endpoint]], assignment: Assignment) -> list[Node]:
