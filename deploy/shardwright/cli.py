@@ -65,17 +65,15 @@ def main() -> None:
 @_ends_well
 def plan(environment: str, as_json: bool, full: bool) -> None:
     """Show what an apply would do to the cluster; touch nothing."""
-    from .control.observing import look
+    from .control.observing import look_fitted
     from .core.explaining.plan_text import plan_json, plan_text
-    from .core.fitting import fit
     from .core.placement import place
     from .core.planning import plan as make_plan
 
     spec = _spec(_file(environment))
     topology = place(spec)
     with _means(spec, (), quiet=True) as means:
-        state = look(topology, means.transport)
-        made = make_plan(fit(topology, state), state)
+        made = make_plan(*look_fitted(topology, means.transport))
     click.echo(json.dumps(plan_json(made), indent=2) if as_json else plan_text(made, full=full), nl=as_json)
 
 

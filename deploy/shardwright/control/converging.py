@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from ..core.fitting import fit
 from ..core.planning import plan, require_consent, unsettled
 from ..errors import ApplyError, PlanError
 from ..model.endpoint import NodeId
@@ -23,7 +22,7 @@ from ..model.topology import Topology
 from ..ports import BusProber, Clock, Transport
 from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
-from .observing import look
+from .observing import look, refit
 from .waiting import Waiter
 
 ROUNDS = 24
@@ -82,8 +81,7 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
         PlanError: no safe plan, a hazard that is not allowed, or a stale fingerprint (``stale-plan``).
         ApplyError: a step was refused, a wait ended unmet, or the rounds were used up (``does-not-converge``).
     """
-    state = await_views(topology, means)
-    topology = fit(topology, state)
+    topology, state = refit(topology, await_views(topology, means), means.transport)
     made = plan(topology, state)
     if fitting is not None and made.fingerprint != fitting:
         raise PlanError(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.consolidation import consolidate
+from ..core.fitting import fit
 from ..core.parsing import Unreadable, look_commands, parse_view, printable
 from ..errors import ObservationError
 from ..model.endpoint import Endpoint
@@ -41,6 +42,18 @@ def look(topology: Topology, transport: Transport, *, timeout: float = TIMEOUT) 
     spares = [n.endpoint for n in topology.spares]
     endpoints = [*(n.endpoint for n in topology.nodes), *spares]
     return consolidate(observe(transport, endpoints, [*dict.fromkeys([*names, MEMORY_LIMIT])], timeout=timeout), spares)
+
+
+def look_fitted(topology: Topology, transport: Transport) -> tuple[Topology, ClusterState]:
+    """The topology as it fits the cluster, and the state as that topology sees it: who is a spare is decided by fitting."""
+    state = look(topology, transport)
+    return refit(topology, state, transport)
+
+
+def refit(topology: Topology, state: ClusterState, transport: Transport) -> tuple[Topology, ClusterState]:
+    """The same from a look at `topology` that was just taken; looks again only where other nodes are spares."""
+    fitted = fit(topology, state)
+    return fitted, state if fitted.spares == topology.spares else look(fitted, transport)
 
 
 def observe(

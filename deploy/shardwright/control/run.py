@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..core.fitting import fit
 from ..core.verification import verify
 from ..model.plan import Phase, Until
 from ..model.progress import Moment, ProgressEvent
@@ -17,7 +16,7 @@ from ..model.state import ClusterState
 from ..model.topology import Topology
 from .canary import canaries
 from .converging import Means, Outcome, converge
-from .observing import look
+from .observing import look, look_fitted
 from .waiting import Waiter, not_whole
 
 CALM_LIMIT = 30.0
@@ -99,8 +98,8 @@ def _stay_forgotten(
 
 def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
     """Look, and verify; changes nothing but the canaries."""
-    state = look(topology, means.transport)
-    return Proof(prove(fit(topology, state), state, means, canary=canary, further=further))
+    fitted, state = look_fitted(topology, means.transport)
+    return Proof(prove(fitted, state, means, canary=canary, further=further))
 
 
 def prove(

@@ -20,9 +20,8 @@ from ..adapters import terminal
 from ..adapters.clock import RealClock
 from ..adapters.resp import RespTransport
 from ..control.converging import Means
-from ..control.observing import look
+from ..control.observing import look_fitted
 from ..control.run import Proof, form_and_verify, verify_only
-from ..core.fitting import fit
 from ..core.planning import plan
 from ..errors import ShardwrightError
 from ..model.progress import Progress, silent
@@ -132,8 +131,7 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        found = look(run.environment.topology, means.transport)
-        made = plan(fit(run.environment.topology, found), found)
+        made = plan(*look_fitted(run.environment.topology, means.transport))
     finally:
         means.transport.close()
     words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]
