@@ -42,7 +42,7 @@ if [ "$(id -u)" = 0 ] && [ -d /run ] && [ -w /run ]; then base=/run; fi
 find "$base" -maxdepth 1 -name "shardwright-run.*" -user "$(id -u)" -mmin +60 -exec rm -rf {} + 2>/dev/null
 work=$(mktemp -d "$base/shardwright-run.XXXXXX") || exit 97
 trap "rm -rf \\"$work\\"" EXIT
-trap "exit 98" HUP INT TERM
+trap "exit 98" HUP INT TERM PIPE
 exec 9>"$base/shardwright-change.$(id -u).lock"
 left=120
 until ! command -v flock >/dev/null || flock -n 9; do

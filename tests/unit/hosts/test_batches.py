@@ -142,6 +142,26 @@ def test_nothing_is_left_behind(sh: Path, tmp_path: Path, blueprint: Blueprint) 
     assert list(tmp_path.glob("shardwright-run.*")) == []
 
 
+def test_nothing_is_left_behind_by_a_deploy_that_dies_while_it_sends(sh: Path, tmp_path: Path) -> None:
+    """Nobody reads any more what the host says: the shell would end of that before it has cleaned up."""
+    with subprocess.Popen(
+        [str(sh / "sh"), "-c", shell._CHANGE, "shardwright", "plain"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": f"{sh}:/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)},
+    ) as dying:
+        assert dying.stdin is not None
+        assert dying.stdout is not None
+        dying.stdout.readline()
+        dying.stdout.close()
+        dying.stdin.write(b"half of a sec")
+        dying.stdin.close()
+        assert dying.wait(60) != 0
+    assert list(Path("/run").glob("shardwright-run.*")) == []
+    assert list(tmp_path.glob("shardwright-run.*")) == []
+
+
 def test_the_script_shows_no_content(blueprint: Blueprint) -> None:
     files = [change(f) for f in blueprint.files]
     text = batches.batch(files, blueprint, "debian", "", lock_wait=1)
