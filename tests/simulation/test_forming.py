@@ -71,9 +71,6 @@ def test_killed_at_every_effect_the_next_run_ends_the_same(number: int, mode: st
     assert breaches == []
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a run after one that died waiting for the whole does not wait"
-)
 def test_killed_at_any_moment_the_next_run_ends_whole() -> None:
     for moment in range(1, 100):
         cluster = servers_for(THREE)
@@ -121,9 +118,6 @@ def test_a_slow_and_lossy_bus_costs_runs_and_time_but_not_the_end(wanted: Topolo
     assert breaches == []
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ApplyError, reason="forming._acquainted takes one-sided knowledge for both: no MEET"
-)
 def test_a_replica_that_is_known_but_knows_nobody_is_introduced_again() -> None:
     """Seen on real Redis 7.0 too: meet two fresh servers, CLUSTER RESET SOFT one of them, converge: stuck for ever."""
     wanted = topology(3, 1, "redis")

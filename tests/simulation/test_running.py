@@ -73,7 +73,7 @@ def test_a_manual_failover_loses_nothing() -> None:
     assert not replica.myself.replica
     account = settle(writer, cluster)
     assert account.lost == ()
-    assert account.refused
+    assert len(account.acknowledged) > 1000
 
 
 def test_a_killed_process_loses_nothing_and_a_lost_host_what_was_on_its_way() -> None:

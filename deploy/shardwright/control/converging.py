@@ -35,6 +35,8 @@ DISPUTE_LIMIT = 10.0
 """Seconds in which two claims of one slot may settle: an owner that just gave it away may not have heard of it yet."""
 LOADING_LIMIT = 3600.0
 """Seconds that a server may load its data."""
+FAILOVER_AGAIN = 6.0
+"""Seconds after which a manual failover is asked for again: servers give one up after 5. One that leads refuses it."""
 _STARTING = frozenset({"refused", "loading", "closed"})
 _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
@@ -155,7 +157,13 @@ def _run(
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))
         return None
 
+    asked = means.clock.now()
+
     def retry() -> bool:
+        nonlocal asked
+        if phase.until is Until.LED and means.clock.now() - asked > FAILOVER_AGAIN:
+            _send(phase, before, means)
+            asked = means.clock.now()
         if not later:
             return False
         again = _send(replace(phase, steps=tuple(later)), before, means)
