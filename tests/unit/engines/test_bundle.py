@@ -355,3 +355,27 @@ def test_a_suite_brings_its_updates_and_security_fixes(suite: str, names: list[s
     found = _suites(suite, Mirrors("m", "s"))
     assert [s for _, s in found] == names
     assert [uri for uri, s in found if s.endswith("-security")] == ["s"] * sum(n.endswith("-security") for n in names)
+
+
+def test_the_wheels_bundle_is_the_same_wherever_the_wheel_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip notes a script with the path of its interpreter; two checkouts would install two bundles in turn."""
+    from importlib.metadata import Distribution, distribution
+
+    from shardwright.engines.bundle import wheel
+
+    here = distribution(wheel.WHEEL)
+    site = Path(str(here.locate_file("")))
+    (tmp_path / wheel.WHEEL).symlink_to(site / wheel.WHEEL)
+    elsewhere = tmp_path / f"{wheel.WHEEL}-{here.version}.dist-info"
+    elsewhere.mkdir()
+    for name in ("METADATA", "WHEEL"):
+        (elsewhere / name).write_text(here.read_text(name) or "", encoding="utf-8")
+    (elsewhere / "licenses").mkdir()
+    (elsewhere / "licenses/LICENSE").write_text(here.read_text("licenses/LICENSE") or "", encoding="utf-8")
+    record = (here.read_text("RECORD") or "") + "../../../bin/other,sha256=abc,1\n"
+    (elsewhere / "RECORD").write_text(record, encoding="utf-8")
+    first = wheel.default_bundle(tmp_path / "a")
+    monkeypatch.setattr(wheel, "_distribution", lambda: Distribution.at(elsewhere))
+    assert wheel.default_bundle(tmp_path / "b").read_bytes() == first.read_bytes()

@@ -50,7 +50,6 @@ def default_bundle(cache: Path, arch: str | None = None) -> Path:
         _LICENCES[1]: _licence(found),
     }
     elf = read_elf(data)
-    wheel_sha = hashlib.sha256((found.read_text("RECORD") or "").encode()).hexdigest()
     manifest = Manifest(
         name=WHEEL,
         product=product,
@@ -66,7 +65,7 @@ def default_bundle(cache: Path, arch: str | None = None) -> Path:
         files=tuple(describe(p, d, 0o755 if p == _SERVER else 0o644) for p, d in sorted(contents.items())),
         links=tuple((f"bin/{name}", "valkey-server") for name in _LINKS),
         interpreters=(),
-        packages=(SourcePackage(WHEEL, found.version, wheel_sha, "wheel, sha256 of its RECORD"),),
+        packages=(SourcePackage(WHEEL, found.version, _identity(found), "wheel, sha256 over its files' hashes"),),
         signatures=(),
         licences=_LICENCES,
     )
@@ -101,6 +100,12 @@ def _binary(found: Distribution, arch: str) -> tuple[Path, bytes]:
     if not _hash_fits(entry, data):
         raise _damaged(f"{path} is not the file of the wheel's RECORD")
     return path, data
+
+
+def _identity(found: Distribution) -> str:
+    """The same wherever the wheel is installed: its RECORD is not, as pip adds scripts that name their interpreter."""
+    entries = [f"{f.as_posix()} {f.hash.value}\n" for f in found.files or [] if f.hash and f.parts[0] == WHEEL]
+    return hashlib.sha256("".join(sorted(entries)).encode()).hexdigest()
 
 
 def _hash_fits(entry: PackagePath, data: bytes) -> bool:
