@@ -19,6 +19,8 @@ from . import shell
 from .results import Run
 
 CONNECT_SECONDS = 2
+PATIENCE_SECONDS = 8
+"""For a second try of those that gave no answer: on a busy host it is the trying that is late."""
 AT_ONCE = 32
 
 _PROBE = r"""
@@ -42,6 +44,11 @@ except OSError as error:
 one() {
   said=$(try "$1" "$2") && return
   code=$?
+  if [ $code = 124 ]; then
+    limit=$patience
+    said=$(try "$1" "$2") && return
+    code=$?
+  fi
   [ $code = 124 ] && said='no answer within '$limit' s'
   printf 'closed\t%s\t%s\t%s\n' "$1" "$2" "$(printf %s "${said##*: }" | tail -n 1 | tr '\t' ' ')"
 }
@@ -87,8 +94,8 @@ class HostProber:
         result = self._run.hosts[name]
         others = {(t.host, str(t.bus_port)): t for t in targets}
         pairs = "\n".join(f"{host} {port}" for host, port in others)
-        settings = f"limit={CONNECT_SECONDS}\nat_once={AT_ONCE}\ntargets='{pairs}'\n"
-        deadline = 15 + CONNECT_SECONDS * (1 + len(others) / AT_ONCE)
+        settings = f"limit={CONNECT_SECONDS}\npatience={PATIENCE_SECONDS}\nat_once={AT_ONCE}\ntargets='{pairs}'\n"
+        deadline = 15 + (CONNECT_SECONDS + PATIENCE_SECONDS) * (1 + len(others) / AT_ONCE)
         try:
             output = shell.read(self._hosts[name], result.spec, settings + _PROBE, deadline=deadline)
         except ShardwrightError as error:
