@@ -6,6 +6,7 @@ a run prints: SHARDWRIGHT_UPDATE_GOLDEN=1 pytest tests/docs/test_readme_runs.py 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,11 +92,15 @@ def listening() -> list[int]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
-    assert listening() == []
-    made = Checkout(tmp_path / "shardwright")
-    yield made
-    made.run("pyinfra -y inventories/local/inventory.py deploy/remove.py --data confirm_data=local")
-    assert listening() == []
+    with (Path(tempfile.gettempdir()) / f"shardwright-test-readme-{os.getuid()}").open("w") as file:
+        fcntl.flock(
+            file, fcntl.LOCK_EX
+        )  # another run of these tests has the same ports; the test's timeout is the limit
+        assert listening() == []
+        made = Checkout(tmp_path / "shardwright")
+        yield made
+        made.run("pyinfra -y inventories/local/inventory.py deploy/remove.py --data confirm_data=local")
+        assert listening() == []
 
 
 def local_commands() -> list[str]:
