@@ -85,6 +85,15 @@ def test_a_replica_that_can_not_log_in_is_named_though_the_cluster_says_ok(made:
     assert not found(report, "host-loss-survived")
 
 
+def test_a_node_that_could_not_follow_another_primary_is_named_while_all_links_are_up(made: Lab) -> None:
+    made[0].config_set("masterauth", "another")
+    report = made.verify()
+    (finding,) = found(report, "replication-password")
+    assert finding.subject == f"h0:{made.ports[0]}"
+    assert "masterauth" in finding.hint
+    assert not report.healthy
+
+
 def test_a_slot_nobody_owns_is_counted_and_named(made: Lab) -> None:
     made[0].execute_command("CLUSTER", "DELSLOTS", 77)
     report = made.verify(canary=False)

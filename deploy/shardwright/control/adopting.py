@@ -18,6 +18,7 @@ from ..model.secret import Secret
 from ..model.state import ClusterState
 from ..ports import Clock, Transport
 from .observing import TIMEOUT, observe
+from .passwords import unlike
 
 _ROUNDS = 8
 """Looks after which the list of members must have come to an end."""
@@ -71,19 +72,6 @@ def _all(transport: Transport, found: set[Endpoint], timeout: float) -> Observat
         observation = observe(transport, sorted(asked), asked_names(), timeout=timeout)
         found = _members(observation.views.values(), transport)
     return observation
-
-
-def unlike(
-    transport: Transport, endpoints: Iterable[Endpoint], password: Secret | None, *, timeout: float = TIMEOUT
-) -> frozenset[Endpoint]:
-    """The nodes that would log in to a primary with another password than `password`; what they have is not kept."""
-    wanted = (password.reveal() if password else "").encode()
-    answers = transport.ask(dict.fromkeys(endpoints, (("CONFIG", "GET", "masterauth"),)), timeout=timeout)
-    return frozenset(
-        endpoint
-        for endpoint, answer in answers.items()
-        if not isinstance(answer, Silence) and isinstance(answer[0], list) and answer[0][1:] != [wanted]
-    )
 
 
 def _members(views: Iterable[NodeView], transport: Transport) -> set[Endpoint]:

@@ -11,13 +11,14 @@ from itertools import islice
 
 from ..errors import ApplyError
 from ..model.endpoint import Endpoint
-from ..model.observation import Role, Silence
+from ..model.observation import Role
 from ..model.plan import Phase
 from ..model.secret import Secret
 from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import BusProber, Transport, Unreachable
-from .observing import TIMEOUT, look
+from .observing import look
+from .passwords import unlike
 from .waiting import Unmet
 
 SHOWN = 6
@@ -107,9 +108,4 @@ def _wrong_addresses(state: ClusterState) -> Iterator[str]:
 
 def _password_differs(state: ClusterState, transport: Transport, password: Secret | None) -> Iterator[Endpoint]:
     down = [e for e, n in state.nodes.items() if n.role is Role.REPLICA and not n.view.primary_link_up]
-    answers = transport.ask({e: [("CONFIG", "GET", "masterauth")] for e in down}, timeout=TIMEOUT)
-    for endpoint, answer in answers.items():
-        reply = None if isinstance(answer, Silence) else answer[0]
-        found = reply[1] if isinstance(reply, list) and len(reply) > 1 else None
-        if isinstance(found, bytes) and found.decode("utf-8", "replace") != (password.reveal() if password else ""):
-            yield endpoint
+    yield from sorted(unlike(transport, down, password))

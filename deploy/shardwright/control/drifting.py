@@ -13,9 +13,9 @@ from ..model.drift import Drift
 from ..model.endpoint import Endpoint
 from ..model.report import Finding
 from ..model.topology import Topology
-from .adopting import unlike
 from .converging import Means
 from .observing import observe
+from .passwords import unlike
 from .run import Proof
 
 

@@ -17,6 +17,7 @@ from ..model.topology import Topology
 from .canary import canaries
 from .converging import Means, Outcome, converge
 from .observing import look, look_fitted
+from .passwords import unlike
 from .waiting import Waiter, not_whole
 
 CALM_LIMIT = 30.0
@@ -96,6 +97,19 @@ def _stay_forgotten(
     ]
 
 
+def _passwords(topology: Topology, state: ClusterState, means: Means) -> list[Finding]:
+    """Nodes that could not follow another primary, though all links are up now."""
+    hint = "CONFIG SET masterauth there to the cluster's password; the file has it already if the deploy wrote it"
+    message = "{} would log in to a new primary with another password than the cluster's"
+    names = {node.endpoint: node.name for node in topology.nodes}
+    return [
+        Finding(
+            "replication-password", Severity.ERROR, names.get(e, str(e)), message.format(names.get(e, str(e))), hint
+        )
+        for e in sorted(unlike(means.transport, state.nodes, means.password))
+    ]
+
+
 def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
     """Look, and verify; changes nothing but the canaries."""
     fitted, state = look_fitted(topology, means.transport)
@@ -110,6 +124,7 @@ def prove(
     extra = list(further)
     if canary and state.nodes:
         extra += canaries(topology, state, means.transport, means.clock)
+    extra += _passwords(topology, state, means)
     report = verify(topology, state, extra)
     means.progress(ProgressEvent(Moment.FINISHED if report.healthy else Moment.FAILED, "verify"))
     return report

@@ -97,6 +97,11 @@ _MEMBERS = table(
             "A host is missing in the file, or a stranger joined through an open bus port.",
             "Add its host, or take it out of the cluster.",
         ),
+        "replication-password": (
+            "A node would log in to a new primary with another password than the cluster's.",
+            "masterauth was changed behind the tool's back, or a rotation broken off. The links of now stay up until then.",
+            "CONFIG SET masterauth on that node to the cluster's password, then verify again.",
+        ),
         "views-differ": (
             "The nodes have different pictures of the cluster.",
             "A change just happened, or the network is split.",
