@@ -99,7 +99,8 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
         assert listening() == []
         made = Checkout(tmp_path / "shardwright")
         yield made
-        made.run("pyinfra -y inventories/local/inventory.py deploy/remove.py --data confirm_data=local")
+        done = made.run("pyinfra -y inventories/local/inventory.py deploy/remove.py --data confirm_data=local")
+        assert done.returncode == 0, done.stdout
         assert listening() == []
 
 
@@ -161,7 +162,8 @@ def test_the_commands_work_in_their_order(checkout: Checkout) -> None:
     assert left == []
 
 
-def test_init_writes_an_environment_that_loads(checkout: Checkout) -> None:
+def test_init_writes_an_environment_that_loads(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path / "shardwright")
     (init,) = [c for c in commands(README.read_text()) if c.startswith("shardwright init")]
     done = checkout.run(init)
     assert done.returncode == 0, done.stdout
