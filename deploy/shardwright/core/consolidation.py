@@ -44,12 +44,15 @@ def consolidate(observation: Observation, spares: Collection[Endpoint] = ()) -> 
 
 
 def _resting(views: Mapping[Endpoint, NodeView], spares: Collection[Endpoint]) -> frozenset[Endpoint]:
-    """The spares that know none of our nodes and that none of them knows."""
-    ours = [view for endpoint, view in views.items() if endpoint not in spares]
-    ids = {view.id for view in ours}
-    known = {peer.id for view in ours for peer in view.peers}
-    found = [e for e in spares if e in views]
-    return frozenset(e for e in found if views[e].id not in known | ids and not ids & {p.id for p in views[e].peers})
+    """The spares that know nobody and that nobody knows.
+
+    One that knows others is part of the picture, even if it knows none of the nodes that hold a place: a cluster all of
+    whose members came to be spares would go unseen otherwise, with all that it holds.
+    """
+    alone = {e for e in spares if e in views and not any(not peer.handshake for peer in views[e].peers)}
+    known = {peer.id for e, view in views.items() if e not in alone for peer in view.peers}
+    ids = {view.id for e, view in views.items() if e not in alone}
+    return frozenset(e for e in alone if views[e].id not in known | ids)
 
 
 def picture(view: NodeView, without: Collection[NodeId] = ()) -> frozenset[tuple[NodeId, str, NodeId | None, int]]:
