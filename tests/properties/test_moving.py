@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shardwright.core.planning.moving import moves
 from shardwright.model.endpoint import Endpoint
 from shardwright.model.slots import ALL_SLOTS, SLOT_COUNT, SlotSet

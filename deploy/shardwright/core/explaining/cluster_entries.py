@@ -95,13 +95,13 @@ _HAZARDS = table(
         "moves-most-slots": (
             "More than half of all slots would move between nodes, with their keys.",
             "Most hosts leave, or the number of shards more than doubles or halves.",
-            "If that is meant, and the time is right: --allow moves-most-slots. It goes on where it stopped if interrupted.",
+            "If that is meant, and the time is right: --allow moves-most-slots. If interrupted, run it again.",
         ),
         "loses-shard": (
             "All copies of a shard are gone: its owner is failed, and no node of cluster.yml replicates it.",
             "A whole shard's machines were lost or replaced, or are away for a while.",
-            "If the data still exists anywhere, start that node with it. If it is lost: --allow loses-shard gives its slots, "
-            "empty, to the living shards.",
+            "If the data still exists anywhere, start that node with it. If it is lost: --allow loses-shard gives its "
+            "slots, empty, to the living shards.",
         ),
         "drops-last-replica": (
             "The only replica of a primary with data would be given to another primary.",

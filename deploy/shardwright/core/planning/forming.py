@@ -191,10 +191,8 @@ def _acquainted(one: NodeState, other: NodeState) -> bool:
     A link that is down comes back by itself. But a node that knows nobody, as after a reset, hears nothing from those
     that know it: it takes their messages for a stranger's.
     """
-    return (
-        _looks_for(one, other)
-        and _looks_for(other, one)
-        or any(_looks_for(a, b) and b.knows for a, b in ((one, other), (other, one)))
+    return (_looks_for(one, other) and _looks_for(other, one)) or any(
+        _looks_for(a, b) and b.knows for a, b in ((one, other), (other, one))
     )
 
 

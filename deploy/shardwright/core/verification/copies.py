@@ -44,7 +44,13 @@ def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
     for member in shard.members:
         node = state.nodes.get(member.endpoint)
         if node is None:
-            yield Finding("replica-missing", Severity.ERROR, member.name, f"{member.name} of {shard.name} is silent", "bring it back")
+            yield Finding(
+                "replica-missing",
+                Severity.ERROR,
+                member.name,
+                f"{member.name} of {shard.name} is silent",
+                "bring it back",
+            )
             continue
         if node is primary:
             continue
