@@ -122,13 +122,17 @@ def drift(environment: str, as_json: bool, reports: Path) -> None:
 @click.argument("host", required=False)
 @_ends_well
 def render(environment: str, host: str | None) -> None:
-    """Print the files that would land on HOST (default: the first); secrets are masked."""
+    """Print the files that would land on HOST (default: the first); secrets are masked. `auto` is shown as systemd."""
+    from dataclasses import replace
+
     from .core.blueprint import blueprint
     from .core.engine_choice import engine_install
     from .core.placement import place
-    from .model.spec import Product
+    from .model.spec import Product, ServiceManager
 
     spec = _spec(_file(environment))
+    if spec.service_manager is ServiceManager.AUTO:
+        spec = replace(spec, service_manager=ServiceManager.SYSTEMD)
     name = host or spec.hosts[0].name
     if name not in {h.name for h in spec.hosts}:
         known = ", ".join(h.name for h in spec.hosts)
