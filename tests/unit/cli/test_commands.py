@@ -1,0 +1,56 @@
+"""The command line without a cluster: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shardwright.cli import main
+
+INVENTORIES = Path(__file__).resolve().parents[3] / "inventories"
+PASSWORD = 'a "quoted" pass#word $with% everything'
+
+
+def run(*words: str, password: str | None = PASSWORD) -> Result:
+    environment = {"SHARDWRIGHT_PASSWORD": password}
+    return CliRunner().invoke(main, list(words), env=environment)
+
+
+@pytest.mark.parametrize("environment", ["lab", "staging"])
+def test_rendered_files_hold_no_secret_and_the_unit_is_among_them(environment: str) -> None:
+    done = run("render", str(INVENTORIES / environment))
+    assert done.exit_code == 0, done.output
+    assert "requirepass ***" in done.stdout
+    assert "pass#word" not in done.output
+    assert "/etc/systemd/system/shardwright-" in done.stdout
+
+
+def test_a_host_that_is_not_there_is_refused_with_those_that_are() -> None:
+    done = run("render", str(INVENTORIES / "lab"), "h9")
+    assert done.exit_code == 4
+    assert "[host-unknown]" in done.stderr
+    assert "h1, h2, h3, h4, h5, h6" in done.stderr
+
+
+def test_a_missing_password_is_a_mistake_in_the_file_and_nothing_is_contacted() -> None:
+    done = run("plan", str(INVENTORIES / "lab"), password=None)
+    assert done.exit_code == 2
+    assert "[password-env-missing]" in done.stderr
+    assert "nothing was contacted" in done.stderr
+
+
+def test_a_new_environment_can_be_planned_for_and_is_not_overwritten(tmp_path: Path) -> None:
+    assert run("init", "mine", "--directory", str(tmp_path)).exit_code == 0
+    first = (tmp_path / "mine" / "cluster.yml").read_text()
+    again = run("init", "mine", "--directory", str(tmp_path), "--shards", "5")
+    assert again.exit_code == 2
+    assert (tmp_path / "mine" / "cluster.yml").read_text() == first
+    assert run("render", str(tmp_path / "mine")).exit_code == 0
+
+
+def test_an_unknown_code_names_those_that_are_near() -> None:
+    done = run("explain", "bus-port-close")
+    assert done.exit_code == 2
+    assert "bus-port-closed" in done.stderr
