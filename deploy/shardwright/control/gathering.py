@@ -71,10 +71,11 @@ class Gathering:
         return {endpoint: glance.lack for endpoint, glance in self._glances.items() if glance.lack}
 
     def doubt(self, lacks: Mapping[Endpoint, str]) -> None:
-        """A full look showed what these nodes lack, good as they seemed at a glance."""
+        """A full look showed what these nodes lack, good as they seemed at a glance; of spares there are no glances."""
         for endpoint, lack in lacks.items():
-            glance = self._glances[endpoint]
-            self._glances[endpoint] = Glance(glance.known, glance.failing, lack)
+            glance = self._glances.get(endpoint)
+            if glance is not None:
+                self._glances[endpoint] = Glance(glance.known, glance.failing, lack)
         self._unsure |= set(lacks)
 
     def refresh(self, nodes: Collection[Endpoint]) -> None:
