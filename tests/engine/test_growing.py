@@ -195,8 +195,9 @@ def test_a_key_by_key_move_that_dies_anywhere_is_finished(
             made.converge()
             assert_proved(made)
             assert_kept(made, pairs)
-            nodes_of(made[0])
-            assert not [word for word in made[0].execute_command("CLUSTER NODES").split() if word.startswith("[")]
+            one = made[0]
+            one.response_callbacks.pop("CLUSTER NODES", None)
+            assert not [word for word in one.execute_command("CLUSTER NODES").split() if word.startswith("[")]
 
 
 def test_an_atomic_move_that_was_left_running_is_waited_for(tmp_path: Path) -> None:
