@@ -179,7 +179,10 @@ def _run(
 
 
 def _send(phase: Phase, before: ClusterState, means: Means) -> tuple[Refusal, ...]:
-    primaries = [e for e, node in before.nodes.items() if node.role is Role.PRIMARY]
+    """Valkey waits for its replicas at each slot that it is told of, and hears of it by the bus in milliseconds anyway: only
+    Redis is told who owns what has moved."""
+    nodes = before.nodes.items()
+    primaries = [e for e, node in nodes if node.role is Role.PRIMARY and node.view.product == "redis"]
     return send(phase, means.transport, means.password, clock=means.clock, progress=means.progress, primaries=primaries)
 
 
