@@ -97,6 +97,7 @@ def assert_proved_once_calm(made: Lab) -> None:
     def calm() -> bool:
         nodes = [made[made.ports.index(n.endpoint.port)] for n in made.topology.nodes]
         ok = all(one.execute_command("CLUSTER INFO")["cluster_state"] == "ok" for one in nodes)
+        ok = ok and all(one.info("replication").get("master_link_status", "up") == "up" for one in nodes)
         return ok and all(row["connected"] for one in nodes for row in nodes_of(one).values())
 
     eventually(calm, "every node is linked to all and serves", 60)
