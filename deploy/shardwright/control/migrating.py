@@ -24,13 +24,13 @@ from ..model.wire import Answer, Command, Reply, ReplyError
 from ..ports import Clock, Transport
 from .migrating_atomically import migrate_atomically
 
-WINDOW = 64
+WINDOW = 128
 """Slots of one source that are open at a time."""
 AIM_BYTES = 512 * 1024
 """Bytes that one pipeline of MIGRATEs should carry."""
 MOST_KEYS = 2_000
 """Keys that one pipeline carries at the most."""
-LISTED = 250
+LISTED = 125
 """Keys of one slot that are asked for at a time: with a full window, 16,000 names are held for each source."""
 SLOW = 0.25
 """Seconds after which an exchange counts as too long: the next ones carry a quarter of the keys."""
