@@ -8,7 +8,7 @@ import pytest
 from tests.unit.core.captured import VERSIONS, nodes, observation, topology
 
 from shardwright.core.consolidation import consolidate
-from shardwright.core.planning import plan, require_consent
+from shardwright.core.planning import plan, require_consent, unsettled
 from shardwright.errors import ObservationError, PlanError
 from shardwright.model.endpoint import Endpoint, NodeId
 from shardwright.model.observation import Health, Observation, PeerView, Role
@@ -155,3 +155,30 @@ def test_a_slot_that_its_owner_gave_up_goes_back_to_it() -> None:
     }
     made = planned(Observation(views, {}))
     assert str(made.steps[0]) == f"assign 1 slots (6000) to {at(1)}"
+
+
+def just_taken_over() -> Observation:
+    """The second primary is gone, a new node answers in its place, its replica leads already and only it knows of that."""
+    observed = seen()
+    place, lost = next((e, v) for e, v in observed.views.items() if v.myself.role is Role.PRIMARY)
+    replica = next(e for e, v in observed.views.items() if v.myself.primary_id == lost.id)
+    views = {}
+    for endpoint, view in observed.views.items():
+        peers = tuple(replace(p, health=Health.FAILED) if p.id == lost.id else p for p in view.peers)
+        views[endpoint] = replace(view, peers=peers)
+    heir = views[replica]
+    peers = tuple(replace(p, slots=SlotSet()) if p.id == lost.id else p for p in heir.peers)
+    myself = replace(heir.myself, role=Role.PRIMARY, primary_id=None, slots=lost.myself.slots, epoch=99)
+    views[replica] = replace(heir, myself=myself, peers=peers)
+    views[place] = replace(lost, id=GHOST, myself=replace(lost.myself, id=GHOST, slots=SlotSet()), peers=(), keys=0)
+    return Observation(views, {})
+
+
+def test_a_shard_whose_replica_took_over_a_moment_ago_is_not_lost() -> None:
+    observed = just_taken_over()
+    assert "took over" in unsettled(consolidate(observed))
+    with pytest.raises(PlanError) as raised:
+        planned(observed)
+    assert raised.value.code == "nodes-disagree"
+    assert "took over" in raised.value.message
+    assert "wait a node timeout" in raised.value.hint

@@ -7,7 +7,7 @@ afterwards. So identity and membership of *every* node are settled first.
 from __future__ import annotations
 
 from ...errors import ObservationError, PlanError
-from ...model.endpoint import NodeId
+from ...model.endpoint import Endpoint, NodeId
 from ...model.observation import Health
 from ...model.state import ClusterState, StrangerState
 from ...model.topology import Topology
@@ -37,20 +37,31 @@ def gone_for_good(state: ClusterState, stranger: StrangerState) -> bool:
 
 
 def lost_owners(state: ClusterState) -> tuple[StrangerState, ...]:
-    """Dead owners of slots that none of our nodes replicates: their shards' data is lost unless they come back."""
+    """Dead owners of slots that none of our nodes replicates: their shards' data is lost unless they come back.
+
+    A replica that has just taken over replicates nobody any more, while others still list the dead owner with its slots: so
+    whose slots any of our nodes claims is not lost (`successors`).
+    """
     gone = left_over(state)
     leaving = {endpoint for endpoint, node in state.nodes.items() if node.id in gone}
     copied = {node.primary_id for node in state.nodes.values()}
     return tuple(
-        s for s in state.strangers if s.slots and s.dead and s.id not in copied and not leaving.issuperset(s.known_by)
+        s
+        for s in state.strangers
+        if s.slots and s.dead and s.id not in copied and not successors(state, s) and not leaving.issuperset(s.known_by)
     )
+
+
+def successors(state: ClusterState, stranger: StrangerState) -> tuple[Endpoint, ...]:
+    """Our nodes that know this one and claim slots that others still hold to be its: they took over, not all have heard."""
+    return tuple(e for e, node in state.nodes.items() if stranger.id in node.knows and node.slots & stranger.slots)
 
 
 def unsettled(state: ClusterState) -> str:
     """What the servers are about to find out or to settle by themselves, in words; empty where nothing is.
 
-    That is: an identity that is gone and not yet failed by all, a failed primary that has a replica among our nodes, and a
-    primary that comes back when its replica has taken over.
+    That is: an identity that is gone and not yet failed by all, a failed primary that has a replica among our nodes or whose
+    replica took over unheard by some, and a primary that comes back when its replica has taken over.
     """
     primaries = {node.primary_id for node in state.nodes.values()}
     for stranger in state.strangers:
@@ -61,6 +72,8 @@ def unsettled(state: ClusterState) -> str:
             return f"{name} is gone, and not all nodes know it yet"
         if stranger.health is Health.FAILED and stranger.slots and stranger.id in primaries:
             return f"{name} is failed, and its replica has not taken over yet"
+        if heirs := successors(state, stranger):
+            return f"{' and '.join(map(str, heirs))} took over from {name}, and not all nodes have heard of it yet"
     for dispute in state.disputes:
         if any(group.issuperset(dispute.claimants) for group in state.groups):
             return (
@@ -181,6 +194,13 @@ def _missing_owners(state: ClusterState) -> None:
 
 
 def _missing_owner(state: ClusterState, stranger: StrangerState) -> PlanError:
+    if heirs := successors(state, stranger):
+        return PlanError(
+            "nodes-disagree",
+            f"{' and '.join(map(str, heirs))} took over slots of {stranger.id[:8]} at {stranger.address or 'no address'}:"
+            f"{stranger.port}, and {', '.join(map(str, stranger.known_by[:6]))} still hold it to be their owner",
+            hint="wait a node timeout, until all have heard of it, then run again",
+        )
     copies = ", ".join(f"{e} ({n.view.keys:,} keys)" for e, n in state.nodes.items() if n.primary_id == stranger.id)
     return PlanError(
         "slot-owner-missing",
