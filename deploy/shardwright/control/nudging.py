@@ -62,14 +62,18 @@ class Nudger:
         return self._outdated > BUSY * len(self._truth)
 
     def update(self, nodes: Collection[Endpoint]) -> set[Endpoint]:
-        """Make peers write to those of these nodes that have an old picture of them, or none; gives such nodes."""
+        """Make peers write to those of these nodes that have an old picture of them, or none; gives such nodes.
+
+        Of many old pictures only `BUSY` a node are mended at once: each message is a new connection, and thousands of them
+        would keep the servers from the gossip that mends all.
+        """
         pairs: list[tuple[Endpoint, Endpoint]] = []
         for node, peers in self._views(nodes).items():
             current = {peer.id for peer in peers if (peer.primary_id, peer.slots.mask) == self._truth[peer.id][2:]}
             pairs += [(end, node) for i, (end, _, _, _) in self._truth.items() if i not in current and end != node]
         before, self._outdated = self._outdated, len(pairs)
         if not self.busy or len(pairs) >= before > 0:
-            self._meet(pairs)
+            self._meet(pairs[:: 1 + len(pairs) // (BUSY * len(self._truth))])
         return {node for _, node in pairs}
 
     def introduce(self, nodes: Collection[Endpoint], informed: Collection[Endpoint]) -> None:
