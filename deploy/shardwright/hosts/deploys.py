@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pyinfra import host
 
+from ..core.host.changes import Stage
+from ..core.host.removal import Removal
 from ..errors import PlanError
 from . import forming, hooks, operations
-from .changes import Stage
 from .recording import record_failure
-from .removal import Removal
 from .results import here, run_of
 
 

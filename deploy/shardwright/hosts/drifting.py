@@ -17,12 +17,13 @@ from ..control.converging import Means
 from ..control.drifting import find_drift
 from ..control.run import Proof
 from ..core.config_lines import ConfigFile
+from ..core.host import drift_rows
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint, File
 from ..model.endpoint import Endpoint
 from ..model.report import Finding
 from ..model.topology import Topology
-from . import drift_rows, operations, shell
+from . import operations, shell
 from .forming import elected, once
 from .operations import Commands
 from .results import Run, here, run_of

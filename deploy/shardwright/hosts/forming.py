@@ -22,13 +22,14 @@ from ..adapters.resp import RespTransport
 from ..control.converging import Means
 from ..control.observing import look_fitted
 from ..control.run import Proof, form_and_verify, verify_only
+from ..core.host import preflight
 from ..core.planning import plan
 from ..errors import ShardwrightError
 from ..model.progress import Progress, silent
 from ..model.report import Finding, Severity
 from ..model.run import Verdict
 from ..model.spec import Transport
-from . import preflight, recording
+from . import recording
 from .busprobe import HostProber
 from .operations import Commands, fail, succeed
 from .results import Run, here, run_of

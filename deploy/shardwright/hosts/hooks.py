@@ -20,8 +20,8 @@ from paramiko import BadHostKeyException
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
+from ..core.host.words import subject
 from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
-from .environment import subject
 from .results import Run
 
 KEEPALIVE_SECONDS = 5

@@ -13,9 +13,10 @@ from typing import Any
 from pyinfra import config
 from pyinfra.context import ctx_state
 
+from ..adapters import environment
 from ..errors import Problem, SpecError
 from ..model.spec import HostSpec
-from . import environment, hooks, jump, results
+from . import hooks, jump, results
 from .recording import command_of, record_failure
 
 CONNECT_SECONDS = 10

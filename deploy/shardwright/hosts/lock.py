@@ -16,9 +16,9 @@ import gevent
 from pyinfra.api.host import Host
 
 from ..adapters import run_context
+from ..core.host.words import subject
 from ..errors import ObservationError, PlanError
 from ..model.spec import HostSpec
-from .environment import subject
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 60

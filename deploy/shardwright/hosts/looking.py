@@ -10,15 +10,15 @@ import time
 
 from pyinfra.api.host import Host
 
+from ..adapters.environment import Environment
+from ..core.host import carrying, preflight, questions
+from ..core.host.changes import HostChanges, changes
+from ..core.host.state import HostState, parse
+from ..core.host.words import subject
 from ..errors import ObservationError
 from ..model.spec import ServiceManager
-from . import preflight, questions, shell
-from .changes import HostChanges, changes
-from .environment import Environment, subject
+from . import shell
 from .results import HostResult, Run
-from .state import HostState, parse
-
-LOOK_SECONDS = 90
 
 
 def script(environment: Environment, result: HostResult) -> str:
@@ -33,7 +33,7 @@ def look(host: Host, run: Run, result: HostResult) -> HostState:
         ObservationError: the host can't be looked at.
     """
     before = time.time()
-    output = shell.read(host, result.spec, script(run.environment, result), deadline=LOOK_SECONDS)
+    output = shell.read(host, result.spec, script(run.environment, result), deadline=carrying.LOOK_SECONDS)
     result.execs += 1
     state = parse(output.lines)
     if not state.complete:
@@ -49,8 +49,7 @@ def look(host: Host, run: Run, result: HostResult) -> HostState:
 def keep(run: Run, result: HostResult, state: HostState) -> None:
     """Take `state` for what the host is now, and choose the blueprint that fits its service manager."""
     result.state = state
-    candidates = run.environment.blueprints(result.spec)
-    result.blueprint = candidates.get(state.manager) or next(iter(candidates.values()))
+    result.blueprint = run.environment.fitting(result.spec, state)
 
 
 def admit(result: HostResult) -> None:

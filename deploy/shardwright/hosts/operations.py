@@ -14,24 +14,20 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
-from ..errors import ApplyError, ShardwrightError
-from . import batches, credentials, looking, shell
-from .changes import Change, InstallBundle, InstallPackages, Stage, StartInstances, engine_fits
-from .environment import subject
+from ..adapters.resp import RespTransport
+from ..control import credentials
+from ..core.host import batches, carrying
+from ..core.host.changes import Change, Stage
+from ..core.host.removal import Removal, left_behind, removals
+from ..core.host.words import explained
+from ..errors import ShardwrightError
+from ..model.spec import Transport
+from . import looking, shell
 from .lock import hold
-from .removal import Removal, left_behind, removals
 from .results import HostResult, Run, here, run_of
+from .tunnels import through_ssh
 
 Commands = Generator[FunctionCommand, None, None]
-
-LOCK_WAIT_SECONDS = 120
-BATCH_SECONDS = 120
-INSTALL_SECONDS = 900
-STOP_SECONDS = 1000
-"""systemd gives a server 15 minutes for its last snapshot."""
-SHOWN = 3
-FORESEEN = frozenset({Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL, Stage.SERVICES})
-"""Stages after which the host is not looked at again: no later stage decides on what these have made."""
 
 
 @operation()
@@ -63,7 +59,7 @@ def look(*, judge: bool = True) -> Commands:
         looking.look(host, run, result)
         if judge:
             looking.judge(run, result)
-            result.errors = result.errors or credentials.refusals(state, run, result)
+            result.errors = result.errors or _refused_password(state, run, result)
         else:
             looking.admit(result)
     except ShardwrightError as error:
@@ -150,6 +146,18 @@ def _of(state: State, host: Host) -> tuple[Run, HostResult]:
     return run, run.hosts[host.data.shardwright_host]
 
 
+def _refused_password(state: State, run: Run, result: HostResult) -> tuple[ShardwrightError, ...]:
+    assert result.state is not None
+    assert result.blueprint is not None
+    spec = run.environment.spec
+    password = spec.security.password
+
+    def connect() -> RespTransport:
+        return RespTransport(password, connect=through_ssh(state, run) if spec.transport is Transport.SSH else None)
+
+    return credentials.refusals(result.spec, result.blueprint, result.state, connect, password=password is not None)
+
+
 def _failed(result: HostResult, error: ShardwrightError) -> FunctionCommand:
     result.errors = (error,)
     return FunctionCommand(fail, (), {})
@@ -178,68 +186,25 @@ def _carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
 def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) -> None:
     assert result.blueprint is not None
     assert result.state is not None
-    wait = int(host.data.get("apt_lock_wait", LOCK_WAIT_SECONDS))
-    again = not FORESEEN.issuperset(change.stage for change in found)
+    wait = int(host.data.get("apt_lock_wait", carrying.LOCK_WAIT_SECONDS))
+    again = carrying.looks_again(found)
     look_again = looking.script(run.environment, result) if again else ""
     text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=wait)
-    output = shell.change(host, result.spec, text, deadline=_deadline(found, wait))
+    output = shell.change(host, result.spec, text, deadline=carrying.deadline(found, wait))
     result.execs += 1
     came = batches.result(output.lines, found, output.ok, output.errors)
     done = [change.text for change in dict.fromkeys(came.done)]
     result.changes += done
     if done:
-        host.log(summary(done))
+        host.log(carrying.summary(done))
     for code, words in came.warnings:
         result.warn(code, words)
     if came.failure is not None:
-        raise _explained(run, result, came.failure)
+        raise explained(result.spec, came.failure, run.environment.spec.security.password)
     if not again:
         return
     if came.state is None or not came.state.complete:
         looking.look(host, run, result)
     else:
         looking.keep(run, result, came.state)
-    _check_engine(result, found)
-
-
-def summary(done: list[str]) -> str:
-    """What was done, in one line: the first few, and how many more."""
-    more = f"; and {len(done) - SHOWN} more" if len(done) > SHOWN else ""
-    return "; ".join(done[:SHOWN]) + more
-
-
-def _deadline(found: tuple[Change, ...], wait: int) -> float:
-    installs = any(isinstance(c.action, InstallPackages | InstallBundle) for c in found)
-    starts = sum(len(c.action.instances) for c in found if isinstance(c.action, StartInstances))
-    stops = any(c.stage is Removal.SERVICES for c in found)
-    limit = BATCH_SECONDS + batches.START_SECONDS * starts
-    limit += INSTALL_SECONDS + wait if installs else 0
-    return limit + (STOP_SECONDS if stops else 0)
-
-
-def _explained(run: Run, result: HostResult, failure: batches.Failure) -> ApplyError:
-    doing = failure.change.text if failure.change else "a batch of changes"
-    seen = _masked(run, failure.seen)
-    text = f"{subject(result.spec)}: {doing}: {seen}; not done, and nothing after it"
-    return ApplyError(failure.code, text, hint=_masked(run, failure.hint))
-
-
-def _masked(run: Run, text: str) -> str:
-    password = run.environment.spec.security.password
-    return text.replace(password.reveal(), "***") if password is not None and len(password) else text
-
-
-def _check_engine(result: HostResult, found: tuple[Change, ...]) -> None:
-    assert result.blueprint is not None
-    assert result.state is not None
-    installed = any(isinstance(c.action, InstallPackages | InstallBundle) for c in found)
-    if not installed or engine_fits(result.blueprint, result.state):
-        return
-    engine = result.blueprint.engine
-    said = result.state.engine or f"there is no {engine.server}"
-    raise ApplyError(
-        "engine-version",
-        f"{subject(result.spec)}: {engine.server} --version: {said}; wanted {engine.product} {engine.versions}; "
-        "nothing was started",
-        hint=f"see what the host offers: apt-cache policy {engine.product}-server; or engine: bundled",
-    )
+    carrying.check_engine(result.spec, result.blueprint, result.state, found)

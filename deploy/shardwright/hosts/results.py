@@ -17,16 +17,16 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
 from ..adapters import run_context
+from ..adapters.environment import Environment
 from ..core.config_lines import ConfigFile
+from ..core.host.state import HostState
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
 from ..model.drift import Drift
 from ..model.endpoint import Endpoint
 from ..model.run import Command
 from ..model.spec import HostSpec
-from .environment import Environment
 from .lock import Held
-from .state import HostState
 
 
 @dataclass

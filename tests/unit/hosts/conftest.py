@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shardwright.hosts.environment import Environment, load
-from shardwright.hosts.state import HostState, parse
+from shardwright.adapters.environment import Environment, load
+from shardwright.core.host.state import HostState, parse
 from shardwright.model.blueprint import Blueprint
 from shardwright.model.spec import ServiceManager
 

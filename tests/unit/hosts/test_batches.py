@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shardwright.hosts import batches, questions, shell
-from shardwright.hosts.changes import Change, Stage
+from shardwright.core.host import batches, entering, questions
+from shardwright.core.host.changes import Change, Stage
 from shardwright.model.blueprint import Blueprint, Directory, File, KernelSetting
 
 SHELLS = [name for name in ("dash", "bash", "busybox") if shutil.which(name)]
@@ -42,7 +42,7 @@ def carried_out(sh: Path, found: list[Change], blueprint: Blueprint, script: str
     look = "printf 'uid\\t0\\troot\\nend\\n'"
     text = script or batches.batch(found, blueprint, "debian", look, lock_wait=1)
     done = subprocess.run(
-        [str(sh / "sh"), "-c", shell._CHANGE, "shardwright", "plain"],
+        [str(sh / "sh"), "-c", entering.CHANGE, "shardwright", "plain"],
         input=f"{text}\n#complete\n",
         env={"PATH": f"{sh}:/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR": str(sh.parent)},
         capture_output=True,
@@ -124,7 +124,7 @@ def test_a_kernel_setting_that_fails_is_a_warning(sh: Path, tmp_path: Path, blue
 def test_a_batch_that_did_not_arrive_whole_is_not_run(sh: Path, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     done = subprocess.run(
-        [str(sh / "sh"), "-c", shell._CHANGE, "shardwright", "plain"],
+        [str(sh / "sh"), "-c", entering.CHANGE, "shardwright", "plain"],
         input=f"touch '{marker}'\n",
         env={"PATH": f"{sh}:/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True,
@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(sh: Path, tmp_path: Path, blueprint: Blueprint) 
 def test_nothing_is_left_behind_by_a_deploy_that_dies_while_it_sends(sh: Path, tmp_path: Path) -> None:
     """Nobody reads any more what the host says: the shell would end of that before it has cleaned up."""
     with subprocess.Popen(
-        [str(sh / "sh"), "-c", shell._CHANGE, "shardwright", "plain"],
+        [str(sh / "sh"), "-c", entering.CHANGE, "shardwright", "plain"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shardwright.hosts.changes import InstallPackages, Stage, StartInstances, changes, with_appendonly
-from shardwright.hosts.state import DataState, HostState, KernelState, PathState
+from shardwright.core.host.changes import InstallPackages, Stage, StartInstances, changes, with_appendonly
+from shardwright.core.host.state import DataState, HostState, KernelState, PathState
 from shardwright.model.blueprint import Blueprint, File, Mount
 
 CONFIG = "/etc/shardwright/captured/6379.conf"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from shardwright.adapters.environment import Environment
+from shardwright.core.host import preflight
+from shardwright.core.host.state import DataState, HostState, MountState, parse
 from shardwright.errors import ShardwrightError
-from shardwright.hosts import preflight
-from shardwright.hosts.environment import Environment
-from shardwright.hosts.state import DataState, HostState, MountState, parse
 from shardwright.model.blueprint import Blueprint, BundleSource, Mount
 
 BUNDLE = BundleSource("a.tar", "0" * 64, "/opt/shardwright/valkey-9", "/opt/shardwright/captured/current", "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shardwright.hosts.drift_rows import edited, rows
-from shardwright.hosts.state import HostState, KernelState, PathState, UnitState
+from shardwright.core.host.drift_rows import edited, rows
+from shardwright.core.host.state import HostState, KernelState, PathState, UnitState
 from shardwright.model.blueprint import Blueprint
 
 

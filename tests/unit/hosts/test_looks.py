@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shardwright.hosts import questions, shell
-from shardwright.hosts.state import HostState, parse
+from shardwright.core.host import entering, questions
+from shardwright.core.host.state import HostState, parse
 from shardwright.model.blueprint import (
     Blueprint,
     BundleSource,
@@ -74,7 +74,7 @@ def blueprint(base: Path, port: int) -> Blueprint:
 
 def look(wanted: Blueprint, path: str) -> HostState:
     done = subprocess.run(
-        ["sh", "-c", shell._READ, "shardwright", "plain"],
+        ["sh", "-c", entering.READ, "shardwright", "plain"],
         input=questions.look([wanted]),
         env={"PATH": path},
         capture_output=True,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from shardwright.adapters.environment import Environment
+from shardwright.core.host import preflight
+from shardwright.core.host.state import DiskState, HostState, ProcessState
 from shardwright.errors import ShardwrightError
-from shardwright.hosts import preflight
-from shardwright.hosts.environment import Environment
-from shardwright.hosts.state import DiskState, HostState, ProcessState
 from shardwright.model.blueprint import Blueprint, PackageSource
 
 
@@ -135,7 +135,7 @@ def test_clocks_that_slow_looks_make_seem_apart_are_no_warning() -> None:
 
 
 def test_the_packages_of_enterprise_linux(blueprint: Blueprint, bare: HostState) -> None:
-    from shardwright.hosts.changes import packages_for
+    from shardwright.core.host.changes import packages_for
 
     state = replace(bare, os_id="rocky", os_like="rhel centos fedora")
     assert isinstance(blueprint.engine.source, PackageSource)

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from shardwright.adapters.environment import Environment
+from shardwright.core.host.state import HostState
 from shardwright.errors import ApplyError
-from shardwright.hosts.environment import Environment
 from shardwright.hosts.forming import findings
 from shardwright.hosts.recording import record_failure
 from shardwright.hosts.results import Run
-from shardwright.hosts.state import HostState
 from shardwright.model.run import Command
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardwright.hosts.state import HostState, parse
+from shardwright.core.host.state import HostState, parse
 from shardwright.model.spec import ServiceManager
 
 

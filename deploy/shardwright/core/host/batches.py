@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engines import Version, VersionRange
-from ..model.blueprint import Blueprint, BundleSource, Directory, File, Instance, KernelSetting, Mount
-from ..model.spec import ServiceManager
+from ...engines import Version, VersionRange
+from ...model.blueprint import Blueprint, BundleSource, Directory, File, Instance, KernelSetting, Mount
+from ...model.spec import ServiceManager
 from .changes import (
     Change,
     CreateUser,

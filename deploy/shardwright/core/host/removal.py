@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
-from ..model.blueprint import Blueprint, BundleSource
-from ..model.spec import ServiceManager
+from ...model.blueprint import Blueprint, BundleSource
+from ...model.spec import ServiceManager
 from .changes import Change, Remove, is_running
 from .state import HostState
 

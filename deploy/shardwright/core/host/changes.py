@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ..engines import VersionRange, identify_binary
-from ..errors import ObservationError
-from ..model.blueprint import Blueprint, Directory, File, Instance, KernelSetting, Mount, PackageSource
-from ..model.spec import ServiceManager
+from ...engines import VersionRange, identify_binary
+from ...errors import ObservationError
+from ...model.blueprint import Blueprint, Directory, File, Instance, KernelSetting, Mount, PackageSource
+from ...model.spec import ServiceManager
 from .state import HostState, PathState
 
 _APPENDONLY = re.compile(r"^(appendonly[ \t]+)(yes|no)[ \t]*$", re.MULTILINE)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import PlanError, ShardwrightError
-from ..model.blueprint import Blueprint, Instance, PackageSource
+from ...errors import PlanError, ShardwrightError
+from ...model.blueprint import Blueprint, Instance, PackageSource
 from .changes import is_running, server_process
 from .state import HostState
 

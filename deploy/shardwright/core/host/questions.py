@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-from ..model.blueprint import Blueprint, BundleSource, Instance, PackageSource
+from ...model.blueprint import Blueprint, BundleSource, Instance, PackageSource
 
 REDIS_DEFAULT_PORT = 6379
 

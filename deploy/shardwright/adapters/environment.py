@@ -1,24 +1,25 @@
 """An environment as loaded from its `cluster.yml`: spec, topology, and the blueprint of each host by service manager.
 
-Knows nothing of pyinfra. Loaded once a process and path: pyinfra runs the deploy file once for every host.
+Knows neither pyinfra nor Ansible. Loaded once a process and path: pyinfra runs the deploy file once for every host.
 `auto` is decided by what the host has, so a host has a blueprint for each manager that it could turn out to have, and the
 one look at it asks for the paths of all of them: asking first and looking then would be a round trip more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from ..adapters import spec_file
 from ..core.blueprint import blueprint
 from ..core.engine_choice import BundleFacts, engine_install
+from ..core.host.state import HostState
 from ..core.placement import place
 from ..errors import Problem
-from ..model.blueprint import Blueprint
+from ..model.blueprint import Blueprint, EngineInstall
 from ..model.spec import ClusterSpec, HostSpec, Product, ServiceManager
 from ..model.topology import Topology
+from . import spec_file
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Environment:
     path: Path
     spec: ClusterSpec
     warnings: tuple[Problem, ...] = ()
+    _made: dict[str, dict[ServiceManager, Blueprint]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def topology(self) -> Topology:
@@ -44,24 +48,27 @@ class Environment:
         return bundle.facts_for(self.spec.engine)
 
     @cached_property
-    def _blueprints(self) -> dict[str, dict[ServiceManager, Blueprint]]:
+    def _decided(self) -> tuple[tuple[ClusterSpec, EngineInstall], ...]:
         wanted = self.spec.service_manager
         managers = [m for m in ServiceManager if m is not ServiceManager.AUTO]
-        decided = [
+        specs = [
             replace(self.spec, service_manager=m) for m in (managers if wanted is ServiceManager.AUTO else [wanted])
         ]
-        engines = [engine_install(spec, self._bundle) for spec in decided]
-        return {
-            host.name: {
-                spec.service_manager: blueprint(spec, self.topology, host.name, engine)
-                for spec, engine in zip(decided, engines, strict=True)
-            }
-            for host in self.spec.hosts
-        }
+        return tuple((spec, engine_install(spec, self._bundle)) for spec in specs)
 
     def blueprints(self, host: HostSpec) -> dict[ServiceManager, Blueprint]:
         """What the host needs, by the service manager that it may have."""
-        return self._blueprints[host.name]
+        if host.name not in self._made:
+            self._made[host.name] = {
+                spec.service_manager: blueprint(spec, self.topology, host.name, engine)
+                for spec, engine in self._decided
+            }
+        return self._made[host.name]
+
+    def fitting(self, host: HostSpec, state: HostState) -> Blueprint:
+        """The blueprint for the service manager that the host was found to have."""
+        candidates = self.blueprints(host)
+        return candidates.get(state.manager) or next(iter(candidates.values()))
 
 
 @cache
@@ -73,9 +80,3 @@ def load(path: Path) -> Environment:
     """
     spec, warnings = spec_file.load_with_warnings(path)
     return Environment(path, spec, warnings)
-
-
-def subject(host: HostSpec) -> str:
-    """How messages name a host: ``cache-3 (10.0.0.7, zone b)``."""
-    zone = f", zone {host.zone}" if host.zone else ""
-    return f"{host.name} ({host.address}{zone})"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..model.blueprint import Blueprint, Directory, File, KernelSetting, Mount
-from ..model.drift import Drift, Mend, Truth
+from ...model.blueprint import Blueprint, Directory, File, KernelSetting, Mount
+from ...model.drift import Drift, Mend, Truth
 from .changes import (
     Change,
     CreateUser,

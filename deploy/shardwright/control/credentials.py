@@ -7,42 +7,43 @@ where no file of a running server would change, which keeps it out of the runs t
 
 from __future__ import annotations
 
-from pyinfra.api.state import State
+from collections.abc import Callable
 
-from ..adapters.resp import RespTransport
-from ..control.observing import read_view
+from ..core.host.changes import Stage, changes, is_running
+from ..core.host.state import HostState
+from ..core.host.words import subject
 from ..core.parsing import look_commands
 from ..errors import ObservationError, ShardwrightError
-from ..model.blueprint import File
+from ..model.blueprint import Blueprint, File
 from ..model.observation import Silence
-from ..model.spec import Transport
-from . import looking
-from .changes import Stage, is_running
-from .environment import subject
-from .results import HostResult, Run
-from .tunnels import through_ssh
+from ..model.spec import HostSpec
+from ..ports import Transport
+from .observing import read_view
 
 SECONDS = 5.0
 
 
-def refusals(state: State, run: Run, result: HostResult) -> tuple[ShardwrightError, ...]:
-    """An error if a running server of this host, whose configuration would be written anew, refuses the password."""
-    assert result.state is not None
-    assert result.blueprint is not None
-    blueprint = result.blueprint
-    rewritten = {c.action.path for c in looking.wanted(result).of(Stage.FILES) if isinstance(c.action, File)}
+def refusals(
+    host: HostSpec, blueprint: Blueprint, state: HostState, connect: Callable[[], Transport], *, password: bool
+) -> tuple[ShardwrightError, ...]:
+    """An error if a running server of this host, whose configuration would be written anew, refuses the password.
+
+    Args:
+        host: of the spec.
+        blueprint: what it should be.
+        state: what was found there.
+        connect: makes the transport, which is closed here; called only where there is something to ask.
+        password: whether the spec has one.
+    """
+    rewritten = {c.action.path for c in changes(blueprint, state).of(Stage.FILES) if isinstance(c.action, File)}
     asked = [
         i
         for i in blueprint.instances
-        if i.config in rewritten
-        and result.state.path(i.config).kind == "file"
-        and is_running(i, result.state, blueprint.manager)
+        if i.config in rewritten and state.path(i.config).kind == "file" and is_running(i, state, blueprint.manager)
     ]
     if not asked:
         return ()
-    spec = run.environment.spec
-    connect = through_ssh(state, run) if spec.transport is Transport.SSH else None
-    transport = RespTransport(spec.security.password, connect=connect)
+    transport = connect()
     try:
         answers = transport.ask({i.endpoint: look_commands(()) for i in asked}, timeout=SECONDS)
         views = {e: read_view(e, answer, transport) for e, answer in answers.items()}
@@ -51,11 +52,11 @@ def refusals(state: State, run: Run, result: HostResult) -> tuple[ShardwrightErr
     refusing = [str(e) for e, v in views.items() if isinstance(v, Silence) and v.reason == "unauthorised"]
     if not refusing:
         return ()
-    wanted = "the password of cluster.yml" if spec.security.password else "access without a password"
+    wanted = "the password of cluster.yml" if password else "access without a password"
     return (
         ObservationError(
             "password-refused",
-            f"{subject(result.spec)}: {', '.join(refusing)} refused {wanted}; nothing was changed",
+            f"{subject(host)}: {', '.join(refusing)} refused {wanted}; nothing was changed",
             hint="give the password that the servers have; to change it, first on every running server: CONFIG SET "
             "masterauth, then on every one CONFIG SET requirepass, then deploy with the new one",
         ),

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..engines import engine_of
-from ..errors import ObservationError, PlanError, ShardwrightError
-from ..model.blueprint import Blueprint, Instance, PackageSource
-from ..model.spec import ClusterSpec, HostSpec, ServiceManager
+from ...engines import engine_of
+from ...errors import ObservationError, PlanError, ShardwrightError
+from ...model.blueprint import Blueprint, Instance, PackageSource
+from ...model.spec import ClusterSpec, HostSpec, ServiceManager
 from .changes import engine_fits, is_running, packages_for, server_process
 from .continuity import breaks
-from .environment import subject
 from .questions import parent
 from .state import DiskState, HostState
+from .words import subject
 
 LEAST_FREE_KIB = 64 * 1024
 SKEW_SECONDS = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..model.spec import ServiceManager
+from ...model.spec import ServiceManager
 
 
 @dataclass(frozen=True, slots=True)
