@@ -65,6 +65,7 @@ def main() -> None:
 @_ends_well
 def plan(environment: str, as_json: bool, full: bool) -> None:
     """Show what an apply would do to the cluster; touch nothing."""
+    from .control.aging import aged_by_view
     from .control.observing import look_fitted
     from .core.explaining.plan_text import plan_json, plan_text
     from .core.placement import place
@@ -73,22 +74,26 @@ def plan(environment: str, as_json: bool, full: bool) -> None:
     spec = _spec(_file(environment))
     topology = place(spec)
     with _means(spec, (), quiet=True) as means:
-        made = make_plan(*look_fitted(topology, means.transport))
+        topology, state = look_fitted(topology, means.transport)
+    made = make_plan(topology, aged_by_view(topology, state))
     click.echo(json.dumps(plan_json(made), indent=2) if as_json else plan_text(made, full=full), nl=as_json)
 
 
 @main.command()
 @_environment
 @click.option("--allow", multiple=True, metavar="HAZARD", help="Consent to one hazard by its name; may be repeated.")
+@click.option(
+    "--restart", is_flag=True, help="Restart servers where that is wanted and safe, by ssh or on this machine."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @_ends_well
-def apply(environment: str, allow: tuple[str, ...], as_json: bool, reports: Path) -> None:
+def apply(environment: str, allow: tuple[str, ...], restart: bool, as_json: bool, reports: Path) -> None:
     """Form or mend the cluster, then prove it. Servers must be running: deploy/cluster.py starts them."""
     from .control.run import form_and_verify
     from .model.run import Command
 
-    _run(environment, Command.APPLY, as_json, reports, allow, form_and_verify)
+    _run(environment, Command.APPLY, as_json, reports, allow, form_and_verify, restart=restart)
 
 
 @main.command()
@@ -251,6 +256,8 @@ def _run(
     reports: Path,
     allow: tuple[str, ...],
     work: Callable[..., Proof],
+    *,
+    restart: bool = False,
 ) -> None:
     """Load, do `work`, record, print; leaves with the run's exit code."""
     from .adapters.ledger import check_writable
@@ -262,7 +269,7 @@ def _run(
 
     started, proof, error = time.time(), None, None
     try:
-        with _means(spec, allow, quiet=as_json) as means:
+        with _means(spec, allow, quiet=as_json, restart=restart) as means:
             proof = work(place(spec), means, canary=spec.canary)
     except ShardwrightError as raised:
         error = raised
@@ -320,8 +327,8 @@ def _publish(reports: Path, proof: Proof | None, record: RunRecord, as_json: boo
 
 
 @contextmanager
-def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool) -> Iterator[Means]:
-    """Transport, clock and progress for a spec, closed at the end."""
+def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool, restart: bool = False) -> Iterator[Means]:
+    """Transport, clock and progress for a spec, with `restart` also its service managers; closed at the end."""
     from .adapters.clock import RealClock
     from .adapters.resp import RespTransport
     from .adapters.terminal import progress_to
@@ -330,14 +337,22 @@ def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool) -> Iterato
     from .model.spec import Transport
 
     tunnels = None
-    if spec.transport is Transport.SSH:
+    if spec.transport is Transport.SSH or restart:
         from .adapters.ssh import SshTunnels
 
         tunnels = SshTunnels(spec)
-    transport = RespTransport(spec.security.password, connect=tunnels.connect if tunnels else None)
+    supervisor = None
+    if tunnels is not None and restart:
+        from .adapters.environment import Environment
+        from .adapters.host_shell import HostShell
+        from .adapters.supervisor import HostsSupervisor
+
+        supervisor = HostsSupervisor(Environment(Path(), spec), HostShell(tunnels))
+    connect = tunnels.connect if tunnels is not None and spec.transport is Transport.SSH else None
+    transport = RespTransport(spec.security.password, connect=connect)
     progress = None if quiet else progress_to(sys.stderr)
     try:
-        yield Means(transport, RealClock(), None, spec.security.password, allow, progress or silent)
+        yield Means(transport, RealClock(), None, spec.security.password, allow, progress or silent, supervisor)
     finally:
         if progress is not None:
             progress.close()

@@ -6,14 +6,15 @@ and one read a node and round, however many commands that is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from .model.endpoint import Endpoint
+from .model.state import StartState
 from .model.wire import Answer, Command, Reply, ReplyError
 
-__all__ = ["Answer", "BusProber", "Clock", "Command", "Reply", "ReplyError", "Transport", "Unreachable"]
+__all__ = ["Answer", "BusProber", "Clock", "Command", "Reply", "ReplyError", "Supervisor", "Transport", "Unreachable"]
 
 
 class Transport(Protocol):
@@ -71,4 +72,20 @@ class BusProber(Protocol):
 
     def probe(self, sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> tuple[Unreachable, ...]:
         """Connect from the host of each source to the bus port of each target; gives the pairs that failed."""
+        ...
+
+
+class Supervisor(Protocol):
+    """The service managers of the hosts."""
+
+    def started(self) -> Mapping[Endpoint, StartState]:
+        """How the servers that run were started; those whose hosts were not looked at are left out."""
+        ...
+
+    def restart(self, nodes: Collection[Endpoint]) -> Mapping[Endpoint, str]:
+        """Stop these servers as their service manager does, and start them; all at once.
+
+        Returns:
+            Those that could not be restarted, with the reason; those that were may still load their data.
+        """
         ...

@@ -1,6 +1,6 @@
 """A client in a process of its own that writes and reads while a test changes the cluster.
 
-    python -m tests.engine.writing PORT PASSWORD_OR_EMPTY
+    python -m tests.engine.writing PORT PASSWORD_OR_EMPTY [HOST]
 
 Every write has its own key and is one of three: acknowledged, refused, or unknown. Ends at a line on its standard input,
 and prints what it was told, as JSON. Knows nothing of the package under test.
@@ -33,10 +33,10 @@ class Told:
 
 
 @contextmanager
-def writing(port: int, password: str | None = None) -> Iterator[Told]:
+def writing(port: int, password: str | None = None, host: str = "127.0.0.1") -> Iterator[Told]:
     """Writes until the block ends; then the account is complete."""
     told = Told()
-    command = [sys.executable, "-m", "tests.engine.writing", str(port), password or ""]
+    command = [sys.executable, "-m", "tests.engine.writing", str(port), password or "", host]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
@@ -48,8 +48,8 @@ def writing(port: int, password: str | None = None) -> Iterator[Told]:
                 setattr(told, name, value)
 
 
-def main(port: int, password: str) -> None:
-    client = redis.RedisCluster("127.0.0.1", port, password=password or None, decode_responses=True)
+def main(port: int, password: str, host: str) -> None:
+    client = redis.RedisCluster(host, port, password=password or None, decode_responses=True)
     told = Told()
     number = 0
     print("writing", flush=True)
@@ -68,4 +68,4 @@ def main(port: int, password: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *sys.argv[3:4] or ["127.0.0.1"])

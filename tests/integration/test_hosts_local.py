@@ -8,12 +8,14 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from tests.engine.writing import Told, writing
 from tests.integration.hosts_kit import CANARY, Environment, client, watched_arguments
 
 pytestmark = pytest.mark.engine
@@ -35,6 +37,7 @@ security: {{password: {{env: SHARDWRIGHT_PASSWORD}}}}
 {more}
 """
 FIRST_PORT = 23000
+SHARDWRIGHT = Path(sys.executable).with_name("shardwright")
 
 
 class Local(Environment):
@@ -221,17 +224,61 @@ def test_the_password_is_nowhere_but_in_its_files(local: Local) -> None:
         redis.Redis("127.0.0.1", local.ports[0]).ping()
 
 
-def test_a_new_setting_restarts_nothing(local: Local) -> None:
+def test_what_only_a_restart_changes_is_rolled_out_under_a_writer(local: Local) -> None:
+    """With restart=no it is only said; killed on the way, the next run goes on; a second run changes nothing."""
     assert local.run().proved
     before = local.pids()
-    local.write(local.spec("settings: {io-threads: 2}"))
-    result = local.run()
-    assert result.code == 0, result
+    local.write(local.spec("settings: {tcp-backlog: 600}"))
+    kept = local.run("cluster", "--data", "restart=no")
+    assert kept.code == 0, kept
+    assert (local.pids(), "restart-needed" in kept.out) == (before, True)
+    assert re.search(r"^tcp-backlog 600$", local.config(local.ports[0]), re.MULTILINE)
+    with writing(local.ports[0], CANARY) as told:
+        deploy = local.start()
+        wait_for(lambda: bool(set(local.servers()) - set(map(int, before))), 60)
+        deploy.kill()
+        deploy.communicate(timeout=30)
+        result = local.run()
+    assert result.proved, result
+    assert "restart-needed" not in result.out
+    assert not set(before) & set(local.pids())
+    assert {client("127.0.0.1", port).config_get("tcp-backlog")["tcp-backlog"] for port in local.ports} == {"600"}
+    assert len(told.acknowledged) > 100
+    assert told.misread == []
+    assert lost(local, told) == []
+    assert local.run().changed_nothing
+    restarted = local.pids()
+    local.write(local.spec("settings: {tcp-backlog: 700}"))
+    assert "restart-needed" in local.run("cluster", "--data", "restart=no").out
+    words = [str(SHARDWRIGHT), "apply", "--restart", str(local.directory)]
+    applied = subprocess.run(
+        words, cwd=local.directory, env=local.environ(), capture_output=True, text=True, timeout=200
+    )
+    assert applied.returncode == 0, applied
+    assert not set(restarted) & set(local.pids())
+    assert {client("127.0.0.1", port).config_get("tcp-backlog")["tcp-backlog"] for port in local.ports} == {"700"}
+    local.write(local.spec())
+    assert local.run().proved
+    assert {client("127.0.0.1", port).config_get("tcp-backlog")["tcp-backlog"] for port in local.ports} == {"511"}
+    assert local.run().changed_nothing
+
+
+def lost(local: Local, told: Told) -> list[str]:
+    with redis.RedisCluster("127.0.0.1", local.ports[0], password=CANARY, decode_responses=True) as whole:
+        return [key for key, value in told.acknowledged.items() if whole.get(key) != value]
+
+
+def test_what_servers_take_live_is_set_changed_and_taken_back_without_a_restart(local: Local) -> None:
+    assert local.run().proved
+    before = local.pids()
+    for value, wanted in (("300", "300"), ("400", "400"), ("300", "300"), ("", "0")):
+        local.write(local.spec(f"settings: {{timeout: {value}}}" if value else ""))
+        result = local.run()
+        assert result.proved, result
+        assert {client("127.0.0.1", port).config_get("timeout")["timeout"] for port in local.ports} == {wanted}
+        assert "restart-needed" not in result.out
     assert local.pids() == before
-    assert re.search(r"^io-threads 2$", local.config(local.ports[0]), re.MULTILINE)
-    assert "restart-needed" in result.out
-    again = local.run()
-    assert "restart-needed" in again.out
+    assert local.run().changed_nothing
 
 
 def test_persistence_switched_on_loses_nothing(local: Local) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shardwright.core.consolidation import consolidate
 from shardwright.model.endpoint import Endpoint, NodeId
@@ -25,6 +25,7 @@ from shardwright.model.plan import (
     MigrateSlots,
     Replicate,
     Reset,
+    Restart,
     SetEpoch,
     Step,
 )
@@ -50,13 +51,16 @@ class Server:
     keys: dict[int, int] = field(default_factory=dict)
     migrating: dict[int, NodeId] = field(default_factory=dict)
     importing: dict[int, NodeId] = field(default_factory=dict)
+    outdated: bool = False
+    linked: bool = True
 
 
 @dataclass
 class World:
-    """All servers by endpoint."""
+    """All servers by endpoint. `hosts` says where they stand, where that matters."""
 
     servers: dict[Endpoint, Server]
+    hosts: dict[Endpoint, str] = field(default_factory=dict)
 
     @classmethod
     def fresh(cls, topology: Topology) -> World:
@@ -102,6 +106,8 @@ class World:
     def run(self, steps: Iterable[Step]) -> World:
         """The world after a phase of these steps."""
         after = self.copy()
+        steps = list(steps)
+        self._down_at_once([self.servers[step.node] for step in steps if isinstance(step, Restart)])
         for step in steps:
             after.apply(step)
         after.gossip()
@@ -138,10 +144,25 @@ class World:
             case MigrateSlots(slots=slots, target=target):
                 assert not slots - node.slots
                 self._move(node, self.servers[target], slots)
+            case Restart():
+                node.outdated, node.linked = False, True
             case Reset() | Forget():
                 raise AssertionError(f"nothing here is to be given up: {step}")
         assert not served - self.covered(), f"a served slot lost its owner by: {step}"
         assert self.keys() == keys, f"keys were lost by: {step}"
+
+    def _down_at_once(self, down: list[Server]) -> None:
+        """What must hold of servers that are away at one time."""
+        shards = [server.primary or server.id for server in down]
+        assert len(set(shards)) == len(shards), "two members of a shard are down at once"
+        assert len({self.hosts.get(server.endpoint, "") for server in down}) < 2, (
+            "servers of two hosts are down at once"
+        )
+        assert sum(server.role is Role.PRIMARY for server in down) < 2, "two primaries are down at once"
+        for server in down:
+            mates = [s for s in self.servers.values() if s.primary == (server.primary or server.id) and s is not server]
+            assert server.role is Role.REPLICA or not mates, "a primary that has replicas is restarted"
+            assert not mates or not server.linked or any(s.linked for s in mates), "the last copy in step is restarted"
 
     def _replicate(self, node: Server, primary: Server) -> None:
         assert not node.slots
@@ -152,6 +173,8 @@ class World:
 
     def _fail_over(self, node: Server) -> None:
         old = self.by_id(node.primary)
+        assert node.linked, "to a replica that is not in step"
+        assert not node.outdated or not old.outdated, "handed over to one that is yet to be restarted"
         node.role, node.primary, node.slots, node.keys = Role.PRIMARY, None, old.slots, dict(old.keys)
         old.slots = SlotSet()
         for server in self.servers.values():
@@ -176,7 +199,8 @@ class World:
         return Observation({e: self._view(s) for e, s in self.servers.items()}, {})
 
     def state(self) -> ClusterState:
-        return consolidate(self.observation())
+        state = consolidate(self.observation())
+        return replace(state, outdated={e: ("it is old",) for e, s in self.servers.items() if s.outdated})
 
     def _view(self, server: Server) -> NodeView:
         asked = self.copy_of_doubtful()
@@ -193,7 +217,7 @@ class World:
             cluster_ok=ok,
             keys=sum(server.keys.values()),
             offset=7,
-            primary_link_up=primary is server or primary.id in server.knows,
+            primary_link_up=primary is server or (server.linked and primary.id in server.knows),
             syncing=False,
             loading=False,
             replicas_linked=0,

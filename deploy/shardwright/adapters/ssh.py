@@ -38,7 +38,7 @@ class SshTunnels:
         if host is None or host.connect == "@local":
             return socket.create_connection((endpoint.host, endpoint.port), timeout)
         try:
-            transport = self._client(host).get_transport()
+            transport = self.client(host).get_transport()
             if transport is None:
                 raise ConnectionError(f"ssh to {host.name}: the connection is gone")
             target = (endpoint.host, endpoint.port)
@@ -54,7 +54,8 @@ class SshTunnels:
             client.close()
         self._clients.clear()
 
-    def _client(self, host: HostSpec) -> paramiko.SSHClient:
+    def client(self, host: HostSpec) -> paramiko.SSHClient:
+        """The connection to a host, made when first needed."""
         with self._locks[host.name]:
             if host.name not in self._clients:
                 self._clients[host.name] = _login(host)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..core.commands import commands
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
-from ..model.plan import FinishSlot, Forget, MigrateSlots, Phase, Step
+from ..model.plan import FinishSlot, Forget, MigrateSlots, Phase, Restart, Step
 from ..model.progress import Progress
 from ..model.secret import Secret
 from ..ports import Answer, Clock, Command, ReplyError, Transport
@@ -42,7 +42,7 @@ def send(
     progress: Progress,
     primaries: Sequence[Endpoint] = (),
 ) -> tuple[Refusal, ...]:
-    """Carry out the steps of `phase`; gives those that were refused or stayed without a reply.
+    """Carry out the steps of `phase` that servers do; gives those that were refused or stayed without a reply.
 
     Args:
         phase: what to do.
@@ -52,7 +52,7 @@ def send(
         progress: hears how slot moves get on.
         primaries: whom to tell of slots that have moved.
     """
-    plain = [step for step in phase.steps if not isinstance(step, FinishSlot | MigrateSlots)]
+    plain = [step for step in phase.steps if not isinstance(step, FinishSlot | MigrateSlots | Restart)]
     moves = [step for step in phase.steps if isinstance(step, FinishSlot)]
     refusals = _send_plain(plain, transport)
     for move in moves:

@@ -10,23 +10,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+from ..core.outdated import refuse_way
 from ..core.planning import plan, require_consent, unsettled
 from ..errors import ApplyError, PlanError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
-from ..model.plan import Forget, Meet, Phase, Plan, Replicate, SetEpoch, Until
+from ..model.plan import Configure, Forget, Meet, Phase, Plan, Replicate, Restart, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent, silent
 from ..model.secret import Secret
 from ..model.state import ClusterState
 from ..model.topology import Topology
-from ..ports import BusProber, Clock, Transport
+from ..ports import BusProber, Clock, Supervisor, Transport
+from .aging import Ages, ages
 from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
 from .observing import look, refit
+from .restarting import other_part, restart
 from .waiting import Waiter
 
 ROUNDS = 24
-"""Phases after which a cluster that still differs is given up."""
+"""Phases beyond those that were planned first, after which a cluster that still differs is given up."""
 START_LIMIT = 60.0
 """Seconds that servers which were just started have to answer; loading a data set does not count."""
 TRIES = 3
@@ -43,7 +46,10 @@ _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it."""
+    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it.
+
+    Without a supervisor nothing is restarted, and without `restart` it is only asked who should be.
+    """
 
     transport: Transport
     clock: Clock
@@ -51,6 +57,8 @@ class Means:
     password: Secret | None = None
     allowed: Collection[str] = ()
     progress: Progress = silent
+    supervisor: Supervisor | None = None
+    restart: bool = True
 
 
 @dataclass(slots=True)
@@ -63,6 +71,7 @@ class Outcome:
     first: Plan
     phases: list[Phase] = field(default_factory=list)
     forgot: dict[NodeId, float] = field(default_factory=dict)
+    ages: Ages = field(default_factory=Ages)
 
     @property
     def changed(self) -> bool:
@@ -84,6 +93,12 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
         ApplyError: a step was refused, a wait ended unmet, or the rounds were used up (``does-not-converge``).
     """
     topology, state = refit(topology, await_views(topology, means), means.transport)
+    wished, known = ages(topology, state, means.supervisor, means.transport)
+    if wished.settings != topology.settings:
+        topology, state = wished, look(wished, means.transport)
+    if means.restart:
+        refuse_way(state, known.starts)
+    state = _aged(topology, state, known, means)
     made = plan(topology, state)
     if fitting is not None and made.fingerprint != fitting:
         raise PlanError(
@@ -91,27 +106,39 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
             f"the cluster is not what the plan was made for: fingerprint {made.fingerprint[:12]}, wanted {fitting[:12]}",
             hint="run plan again and read it",
         )
-    outcome = Outcome(topology, state, made)
+    outcome = Outcome(topology, state, made, ages=known)
     waiter = Waiter(topology, means.transport, means.clock, means.progress)
     failures: list[str] = []
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS + len(made.phases)):
         require_consent(made, means.allowed)
         if made.empty:
             return outcome
         phase = made.phases[0]
         after = _run(
-            phase, outcome.state, topology, means, waiter, last=failures[1 - TRIES :] == [phase.name] * (TRIES - 1)
+            phase,
+            outcome.state,
+            topology,
+            means,
+            waiter,
+            known,
+            last=failures[1 - TRIES :] == [phase.name] * (TRIES - 1),
         )
         failures.append(phase.name if after is None and phase.until is Until.MOVED else "")
         outcome.phases.append(phase)
         outcome.forgot |= {step.id: means.clock.now() for step in phase.steps if isinstance(step, Forget)}
-        outcome.state = after if after is not None and not unsettled(after) else await_views(topology, means)
+        seen = after if after is not None and not unsettled(after) else await_views(topology, means)
+        outcome.state = _aged(topology, seen, known, means)
         made = plan(topology, outcome.state)
     raise ApplyError(
         "does-not-converge",
-        f"after {ROUNDS} phases there is still something to do: {made.phases[0].steps[:3]}",
+        f"after {len(outcome.phases)} phases there is still something to do: {made.phases[0].steps[:3]}",
         hint="something else changes this cluster at the same time; stop it and run again",
     )
+
+
+def _aged(topology: Topology, state: ClusterState, known: Ages, means: Means) -> ClusterState:
+    """What planning may know: nobody is outdated where nobody may be restarted."""
+    return known.add(topology, state) if means.restart else state
 
 
 def await_views(topology: Topology, means: Means) -> ClusterState:
@@ -138,20 +165,30 @@ def await_views(topology: Topology, means: Means) -> ClusterState:
 
 
 def _run(
-    phase: Phase, before: ClusterState, topology: Topology, means: Means, waiter: Waiter, *, last: bool
+    phase: Phase,
+    before: ClusterState,
+    topology: Topology,
+    means: Means,
+    waiter: Waiter,
+    known: Ages,
+    *,
+    last: bool,
 ) -> ClusterState | None:
     """Carry out one phase; gives the state where the wait for its end took one, none where it must be looked at again.
 
     With `last`, a reason that passes is an error too.
     """
     means.progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
+    if changed := _restart(phase, before, means):
+        means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{changed}; looking again"))
+        return None
     if means.prober is not None and any(isinstance(step, Meet) for step in phase.steps):
         closed = means.prober.probe(before.nodes, before.nodes)
         if closed:
             raise bus_error(closed)
     refusals = _send(phase, before, means)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
-    again = [refusal for refusal in refusals if _overtaken(refusal) or (refusal.lost and not last)]
+    again = [r for r in refusals if _overtaken(r) or _taken_at_start(r, known, means.restart) or (r.lost and not last)]
     _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and refusal not in again])
     if again:
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))
@@ -161,7 +198,7 @@ def _run(
 
     def retry() -> bool:
         nonlocal asked
-        if phase.until is Until.LED and means.clock.now() - asked > FAILOVER_AGAIN:
+        if phase.until in (Until.LED, Until.HANDED) and means.clock.now() - asked > FAILOVER_AGAIN:
             _send(phase, before, means)
             asked = means.clock.now()
         if not later:
@@ -176,6 +213,17 @@ def _run(
         raise unmet_error(phase, waited.unmet, topology, means.transport, means.prober, means.password)
     means.progress(ProgressEvent(Moment.FINISHED, phase.name))
     return waited.state
+
+
+def _restart(phase: Phase, before: ClusterState, means: Means) -> str:
+    """Restart who is to be restarted; gives why not, where somebody's part in the cluster has changed meanwhile."""
+    steps = [step for step in phase.steps if isinstance(step, Restart)]
+    if not steps or means.supervisor is None:
+        return ""
+    changed = other_part(steps, before, means.transport)
+    if not changed:
+        restart(steps, means.supervisor)
+    return changed
 
 
 def _send(phase: Phase, before: ClusterState, means: Means) -> tuple[Refusal, ...]:
@@ -194,6 +242,15 @@ def _can_wait(refusal: Refusal) -> bool:
 def _overtaken(refusal: Refusal) -> bool:
     """Gossip that an earlier run began introduced the node between our look and our step; it has no need of a number."""
     return isinstance(refusal.step, SetEpoch) and "does not know any other node" in refusal.message
+
+
+def _taken_at_start(refusal: Refusal, known: Ages, restart: bool) -> bool:
+    """A setting that the server does not take live, and that its file has since it was started: a new start takes it."""
+    step = refusal.step
+    if not isinstance(step, Configure) or refusal.lost or not restart or not known.excuses(step.node):
+        return False
+    known.refused.add((step.node, step.setting))
+    return True
 
 
 def _raise_refused(phase: Phase, refused: list[Refusal]) -> None:

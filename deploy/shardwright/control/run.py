@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..core.outdated import by_view
 from ..core.verification import verify
 from ..model.plan import Phase, Until
 from ..model.progress import Moment, ProgressEvent
 from ..model.report import Finding, Report, Severity
 from ..model.state import ClusterState
 from ..model.topology import Topology
+from .aging import Ages, ages
 from .canary import canaries
 from .converging import Means, Outcome, converge
 from .observing import look, look_fitted
@@ -58,7 +60,8 @@ def form_and_verify(
     fitted = outcome.topology
     state = _calmed(fitted, outcome.state, means)
     state, ghosts = _stay_forgotten(fitted, state, outcome, means)
-    return Proof(prove(fitted, state, means, canary=canary, further=[*further, *ghosts]), outcome)
+    found = [*further, *ghosts, *_outdated(fitted, state, outcome.ages)]
+    return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
 
 
 def _calmed(topology: Topology, state: ClusterState, means: Means) -> ClusterState:
@@ -110,10 +113,24 @@ def _passwords(topology: Topology, state: ClusterState, means: Means) -> list[Fi
     ]
 
 
+def _outdated(topology: Topology, state: ClusterState, known: Ages) -> list[Finding]:
+    """Servers that would run otherwise after a new start, by what their hosts say; verifying finds the others itself."""
+    seen = known.add(topology, state)
+    hint = "run the deploy: it restarts servers where that is safe; or do it by hand, a primary after a failover"
+    left = [n for n in topology.nodes if n.endpoint in seen.outdated]
+    return [
+        Finding("restart-needed", Severity.WARNING, n.name, f"{n.name}: {'; '.join(seen.outdated[n.endpoint])}", hint)
+        for n in left
+        if not by_view(topology, seen.nodes[n.endpoint].view)
+    ]
+
+
 def verify_only(topology: Topology, means: Means, *, canary: bool = True, further: Iterable[Finding] = ()) -> Proof:
     """Look, and verify; changes nothing but the canaries."""
     fitted, state = look_fitted(topology, means.transport)
-    return Proof(prove(fitted, state, means, canary=canary, further=further))
+    _, known = ages(fitted, state, means.supervisor, means.transport)
+    found = [*further, *_outdated(fitted, state, known)]
+    return Proof(prove(fitted, state, means, canary=canary, further=found))
 
 
 def prove(

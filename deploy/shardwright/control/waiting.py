@@ -22,6 +22,7 @@ from ..model.topology import Topology
 from ..ports import Answer, Clock, Command, Transport
 from .gathering import Gathering
 from .observing import TIMEOUT, look
+from .restarting import ROLLING, UNLINKED, Returning
 
 SHORTEST, LONGEST = 0.05, 1.0
 """Seconds between two looks of a wait."""
@@ -60,10 +61,11 @@ class Waiter:
         """
         started = self._clock.now()
         gathering = Gathering(self._topology, phase, before, self._transport, self._clock)
+        returning = Returning(self._topology, phase, before)
         try:
             while True:
                 pending = retry()
-                state, unmet = self._check(phase, before, gathering)
+                state, unmet = self._check(phase, before, gathering, returning)
                 if not unmet and not pending:
                     return Waited(state, {})
                 waited = self._clock.now() - started
@@ -80,9 +82,16 @@ class Waiter:
         detail = f"{first[0]}: {first[1]}" if first else ""
         self._progress(ProgressEvent(Moment.WAITING, phase.name, detail, total - len(unmet), total))
 
-    def _check(self, phase: Phase, before: ClusterState, gathering: Gathering) -> tuple[ClusterState | None, Unmet]:
+    def _check(
+        self, phase: Phase, before: ClusterState, gathering: Gathering, returning: Returning
+    ) -> tuple[ClusterState | None, Unmet]:
         if phase.until is Until.ACQUAINTED:
             return None, self._acquainted(phase, before)
+        if phase.until in ROLLING:
+            if away := returning.away(self._transport):
+                return None, away
+            state = look(self._topology, self._transport)
+            return state, returning.lacks(state, not_whole(self._topology, state))
         if phase.until is not Until.WHOLE:
             state = look(self._topology, self._transport)
             lacks = _CHECKS[phase.until](phase, self._topology, state)
@@ -149,7 +158,7 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
         elif not node.view.cluster_ok:
             unmet[endpoint] = "says that the cluster is not ok"
         elif not node.view.primary_link_up or node.view.syncing:
-            unmet[endpoint] = "is not linked to its primary"
+            unmet[endpoint] = UNLINKED
     later = awaiting_drain(topology, state)
     for shard in topology.shards:
         members = [state.nodes[n.endpoint] for n in shard.members if n.endpoint in state.nodes]

@@ -16,6 +16,7 @@ from ..model.plan import (
     MigrateSlots,
     Replicate,
     Reset,
+    Restart,
     SetEpoch,
     Step,
 )
@@ -26,7 +27,7 @@ def commands(step: Step) -> tuple[Command, ...]:
     """The commands of `step`, for the node that it names.
 
     Raises:
-        ValueError: the step moves slots.
+        ValueError: the step moves slots, or is not the server's to do.
     """
     match step:
         case Configure(setting=name, value=value):
@@ -51,3 +52,5 @@ def commands(step: Step) -> tuple[Command, ...]:
             return (*emptied, ("CLUSTER", "RESET", "HARD"))
         case FinishSlot() | MigrateSlots():
             raise ValueError(f"a {type(step).__name__} is a loop, not a command")
+        case Restart():
+            raise ValueError("a restart is the service manager's")

@@ -45,10 +45,10 @@ class ConfigFile:
     @classmethod
     def of(cls, path: str, wanted: str, found: str | None) -> ConfigFile:
         """From the texts; `found` is None where the file is as wanted, or can't be read."""
-        mine = _values(wanted)
+        mine = values_of(wanted)
         if found is None:
             return cls(path, _masked(mine))
-        theirs = _values(found)
+        theirs = values_of(found)
         secrets = sorted(n for n in (mine.keys() | theirs.keys()) & SECRETS if mine.get(n) != theirs.get(n))
         return cls(path, _masked(mine), _masked(theirs), tuple(secrets), REWRITE_MARK in found)
 
@@ -83,7 +83,7 @@ def line_differences(file: ConfigFile, view: NodeView | None) -> Iterator[LineDi
             yield LineDifference(name, mine, theirs)
 
 
-def _values(text: str) -> dict[str, str]:
+def values_of(text: str) -> dict[str, str]:
     """Directives in lower case; the values of one that stands several times are joined."""
     found: dict[str, str] = {}
     for line in text.splitlines():

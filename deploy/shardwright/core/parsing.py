@@ -67,6 +67,8 @@ def parse_view(endpoint: Endpoint, address: str, replies: Sequence[Reply]) -> No
         aof_enabled=info.get("aof_enabled") == "1",
         aof_rewriting=info.get("aof_rewrite_in_progress") == "1" or info.get("aof_rewrite_scheduled") == "1",
         settings=parse_settings(replies[4]) if len(replies) > 4 else {},
+        run_id=printable(info.get("run_id", ""), 40),
+        pid=number(info, "process_id"),
     )
 
 

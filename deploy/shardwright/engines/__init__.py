@@ -8,6 +8,7 @@ from .advisories import Advisory, advisories
 from .directives import Directive, Table, table, tables, tables_in
 from .owned import OWNED, owner
 from .passwords import check_password, is_placeholder
+from .paths import Blocked, blocked
 from .product import (
     BUNDLED,
     ENGINES,
@@ -32,6 +33,7 @@ __all__ = [
     "REDIS",
     "VALKEY",
     "Advisory",
+    "Blocked",
     "Capability",
     "Directive",
     "Engine",
@@ -40,6 +42,7 @@ __all__ = [
     "Version",
     "VersionRange",
     "advisories",
+    "blocked",
     "check_password",
     "check_setting",
     "config_line",

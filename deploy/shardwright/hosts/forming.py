@@ -19,6 +19,7 @@ from pyinfra.api.state import State
 from ..adapters import terminal
 from ..adapters.clock import RealClock
 from ..adapters.resp import RespTransport
+from ..control.aging import ages
 from ..control.converging import Means
 from ..control.observing import look_fitted
 from ..control.run import Proof, form_and_verify, verify_only
@@ -33,6 +34,7 @@ from . import recording
 from .busprobe import HostProber
 from .operations import Commands, fail, succeed
 from .results import Run, here, run_of
+from .supervising import HostSupervisor
 from .tunnels import through_ssh
 
 
@@ -61,7 +63,7 @@ def elected(state: State, run: Run) -> Host | None:
 
 
 def findings(run: Run) -> Iterator[Finding]:
-    """What is known of the hosts, for the report: warnings, clocks that differ, servers that need a restart."""
+    """What is known of the hosts, for the report: warnings, hosts that were left out, clocks that differ."""
     for name, code, text in run.warnings:
         yield Finding(code, Severity.WARNING, name, text)
     left_out = [name for name, result in run.hosts.items() if result.state is None]
@@ -72,10 +74,6 @@ def findings(run: Run) -> Iterator[Finding]:
     clocks = {name: (r.clock_offset, r.clock_error) for name, r in run.hosts.items() if r.state is not None}
     if apart := preflight.skewed(clocks):
         yield Finding("clock-skew", Severity.WARNING, "hosts", apart, "let chrony or systemd-timesyncd set the clocks")
-    for name, instance, files in run.restart_needed:
-        text = f"runs with what was there at its start, and since then changed: {', '.join(files)}"
-        hint = "restart it when it suits: a replica at once, a primary after a failover"
-        yield Finding("restart-needed", Severity.WARNING, instance or name, text, hint)
 
 
 def once(state: State, run: Run, work: Callable[..., Proof], *, forecast: bool) -> Commands:
@@ -106,8 +104,17 @@ def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
         progress.close()
         means.transport.close()
     run.outcome = proof
+    _keep_restarts(run, proof)
     _show(run, proof)
     return proof
+
+
+def _keep_restarts(run: Run, proof: Proof) -> None:
+    """Who still needs a restart, for the record: those that had one do not, nor those whose settings were set live."""
+    said = {f.subject: (f.message,) for f in proof.report.findings if f.code == "restart-needed"}
+    for name, result in run.hosts.items():
+        own = {name, result.spec.address}
+        result.restart_needed = {subject: why for subject, why in said.items() if subject.rpartition(":")[0] in own}
 
 
 def _show(run: Run, proof: Proof) -> None:
@@ -132,7 +139,9 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        made = plan(*look_fitted(run.environment.topology, means.transport))
+        topology, seen = look_fitted(run.environment.topology, means.transport)
+        topology, known = ages(topology, seen, means.supervisor, means.transport)
+        made = plan(topology, known.add(topology, seen) if run.restart else seen)
     finally:
         means.transport.close()
     words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]
@@ -144,4 +153,13 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
     connect = through_ssh(state, run) if spec.transport is Transport.SSH else None
     transport = RespTransport(spec.security.password, connect=connect)
     allowed = tuple(name for name in run.allow.split(",") if name)
-    return Means(transport, RealClock(), HostProber(state, run), spec.security.password, allowed, progress)
+    return Means(
+        transport,
+        RealClock(),
+        HostProber(state, run),
+        spec.security.password,
+        allowed,
+        progress,
+        HostSupervisor(state, run),
+        run.restart,
+    )

@@ -44,6 +44,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         given = state.inventory.override_data
         run.reports = Path(str(given.get("reports", run.reports)))
         run.allow = str(given.get("allow", ""))
+        run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
         _refuse_order(run, ended)
         state.callback_handlers.append(_Connecting(run))
 

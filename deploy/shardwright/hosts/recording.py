@@ -79,8 +79,8 @@ def warnings_of(run: Run) -> tuple[str, ...]:
     said = [f"{p.path}: {p.found} [{p.code}]" for p in run.environment.warnings]
     said += [f"{host}: {text} [{code}]" for host, code, text in run.warnings]
     said += [
-        f"{instance}: runs with other files than those on disk now: {', '.join(files)} [restart-needed]"
-        for _, instance, files in run.restart_needed
+        f"{instance} would run otherwise after a new start: {', '.join(why)} [restart-needed]"
+        for _, instance, why in run.restart_needed
     ]
     return tuple(said)
 

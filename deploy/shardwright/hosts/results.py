@@ -67,6 +67,7 @@ class Run:
         command: what was asked for; None for pyinfra's own commands.
         reports: directory of the records, on the control machine.
         allow: hazards that are consented to, by name, with commas between.
+        restart: servers may be restarted where that is wanted and safe.
         lock: the cluster's, while it is held.
         outcome: what the forming step gave.
         error: what ended the run; without one, `exit_code` says how a failed run ends (1: not proved).
@@ -81,6 +82,7 @@ class Run:
     command: Command | None = None
     reports: Path = Path("reports")
     allow: str = ""
+    restart: bool = True
     lock: Held | None = None
     outcome: object = None
     error: ShardwrightError | None = None
@@ -111,8 +113,8 @@ class Run:
 
     @property
     def restart_needed(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-        """(host, instance, files) of servers that run with other files than those that lie there now."""
-        return tuple((name, i, files) for name, r in self.hosts.items() for i, files in r.restart_needed.items())
+        """(host, instance, what differs) of servers that a new start would change."""
+        return tuple((name, i, what) for name, r in self.hosts.items() for i, what in r.restart_needed.items())
 
 
 _RUNS: WeakKeyDictionary[State, Run] = WeakKeyDictionary()

@@ -54,7 +54,7 @@ class NodeView:
 
     `address` is the IP it was asked at. `offset` is its replication offset in bytes; `primary_link_up` is true for a
     primary. `stray` counts keys in slots that have no owner or are open, where that was asked for. `settings` is what
-    `CONFIG GET` gave for the names that were asked.
+    `CONFIG GET` gave for the names that were asked. `run_id` and `pid` are of the process: a new start gives others.
     """
 
     endpoint: Endpoint
@@ -76,6 +76,8 @@ class NodeView:
     aof_rewriting: bool
     settings: Mapping[str, str]
     stray: Mapping[int, int] = field(default_factory=dict)
+    run_id: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

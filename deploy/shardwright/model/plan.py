@@ -150,6 +150,17 @@ class Reset:
         return f"reset {self.node}" + (f", deleting {self.keys:,} keys" if self.keys else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Have the service manager of `node` start it anew. `why` in words."""
+
+    node: Endpoint
+    why: str
+
+    def __str__(self) -> str:
+        return f"restart {self.node}: {self.why}"
+
+
 Step = (
     Configure
     | SetEpoch
@@ -162,6 +173,7 @@ Step = (
     | FinishSlot
     | MigrateSlots
     | Reset
+    | Restart
 )
 
 
@@ -173,6 +185,10 @@ class Until(StrEnum):
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
     `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the cluster is whole.
     `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+
+    Of a rolling restart, in which servers that still wait for theirs may lack the link to a newer primary: `READY`: the
+    cluster is whole. `HANDED`: the failed over lead, and it is whole. `RESTARTED`: the restarted are other processes of
+    the wanted version, have caught up with their primaries, and it is whole.
     """
 
     PREPARED = "prepared"
@@ -185,6 +201,9 @@ class Until(StrEnum):
     LED = "led"
     FORGOTTEN = "forgotten"
     EMPTY = "empty"
+    READY = "ready"
+    HANDED = "handed"
+    RESTARTED = "restarted"
 
 
 @dataclass(frozen=True, slots=True)

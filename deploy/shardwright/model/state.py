@@ -71,6 +71,26 @@ class StrangerState:
 
 
 @dataclass(frozen=True, slots=True)
+class StartState:
+    """How a running server was started, by the word of its host.
+
+    `pid` is the process that was looked at (0: unknown). `replaced`: its binary is not the one that its service starts now;
+    `coming` is what that one says to `--version` (empty: unknown).
+    `rewritten`: its configuration is not the one that it started with; then `lines` are the directives that it would start
+    with now, and `named` those that any of its files has named since it started, both without secrets. `memory` are the
+    bytes that are available on its host (0: unknown).
+    """
+
+    pid: int
+    replaced: bool = False
+    rewritten: bool = False
+    lines: Mapping[str, str] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    memory: int = 0
+    coming: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSlot:
     """A slot that primaries mark as moving: its source (migrating), its target (importing), or both.
 
@@ -99,6 +119,9 @@ class ClusterState:
     `agreed` is whether every view has the same nodes, roles, primaries and slot owners; dead nodes that own nothing and
     were not asked are left out of that, since nodes that join later never hear of them. `resting` are spares that answer
     but share no cluster with our nodes, and who they are: they are in no other field.
+
+    `outdated` are the servers that must be started anew, and why, in words; `refused` the settings that a server did not
+    take live; `memory` the bytes that are available on the hosts of the servers. All three are empty where nobody can say.
     """
 
     nodes: Mapping[Endpoint, NodeState]
@@ -110,6 +133,9 @@ class ClusterState:
     groups: tuple[frozenset[Endpoint], ...]
     agreed: bool
     resting: Mapping[Endpoint, NodeView] = field(default_factory=dict)
+    outdated: Mapping[Endpoint, tuple[str, ...]] = field(default_factory=dict)
+    refused: frozenset[tuple[Endpoint, str]] = frozenset()
+    memory: Mapping[Endpoint, int] = field(default_factory=dict)
 
     @property
     def by_id(self) -> dict[NodeId, NodeState]:

@@ -14,6 +14,13 @@ from . import fake_failover
 if TYPE_CHECKING:
     from .fake_server import FakeServer
 
+RDB_VERSIONS = {
+    "redis": (((8, 0), 13), ((7, 4), 12), ((7, 2), 11), ((0, 0), 10)),
+    "valkey": (((9, 0), 80), ((0, 0), 11)),
+}
+"""Version of the format of a whole copy, by product and the first series that writes it: who knows only lower ones can't
+load it. Valkey skipped those that Redis took after 7.2."""
+
 Change = tuple[bytes, bytes | None, float | None]
 """Key, value and expiry; no value: deleted; the empty change (no key): everything is deleted."""
 FLUSH: Change = (b"", None, None)
@@ -181,11 +188,24 @@ def _synchronise(s: FakeServer, target: FakeServer) -> None:
         c.active = feed.online = True
         _kick(feed)
         return
+    if not _readable(s, target):
+        close(feed)
+        return
     if not source.active:
         source.active, source.replid = True, s.cluster.new_id()
         source.backlog_start = source.offset + 1
     wait = int(target.settings["repl-diskless-sync-delay"])
     s.clock.after(wait + s.cluster.delay(), lambda: _transfer(feed))
+
+
+def _format(s: FakeServer) -> int:
+    return next(number for series, number in RDB_VERSIONS[s.product] if s.number >= series)
+
+
+def _readable(s: FakeServer, source: FakeServer) -> bool:
+    """Whether a server can load the whole copy that the other sends."""
+    sent, known = _format(source), _format(s)
+    return sent <= known and not (s.product == "valkey" and source.product == "redis" and sent > 11)
 
 
 def _transfer(feed: Feed) -> None:

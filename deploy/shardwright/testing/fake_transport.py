@@ -55,6 +55,11 @@ class FakeTransport:
         """Let the connection break before effect `number` reaches its node."""
         self._faults[number] = "request"
 
+    def count(self) -> str:
+        """Begin one more effect, also one by other means than a command; gives the fault that it meets."""
+        self.effects += 1
+        return self._faults.get(self.effects, "")
+
     def address(self, endpoint: Endpoint) -> str:
         """See `ports.Transport.address`: hosts are IP addresses here."""
         return endpoint.host
@@ -84,10 +89,7 @@ class FakeTransport:
         return {endpoint: _answer(endpoint, calls[endpoint], timeout) for endpoint in wanted}
 
     def _begin(self, endpoint: Endpoint, batch: Sequence[Command], timeout: float, *, effect: bool) -> _Call | Silence:
-        fault = ""
-        if effect:
-            self.effects += 1
-            fault = self._faults.get(self.effects, "")
+        fault = self.count() if effect else ""
         if fault == "before":
             raise Killed(f"before effect {self.effects} at {endpoint}")
         if fault == "request":

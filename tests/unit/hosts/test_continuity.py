@@ -16,7 +16,7 @@ BUNDLE = BundleSource("a.tar", "0" * 64, "/opt/shardwright/valkey-9", "/opt/shar
 
 
 def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
-    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
+    return preflight.refusals(environment.spec.hosts[0], blueprint, state)
 
 
 def only(errors: tuple[ShardwrightError, ...], code: str) -> str:
@@ -32,22 +32,44 @@ def with_server(blueprint: Blueprint, product: str, server: str, bundle: bool = 
     return replace(blueprint, engine=replace(blueprint.engine, product=product, server=server, source=source))
 
 
+REDIS_7_0 = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"
+REDIS_7_4 = "Redis server v=7.4.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"
+VALKEY_8 = "Valkey server v=8.1.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"
+
+
 @pytest.mark.parametrize(
-    ("product", "server", "bundle"),
+    ("runs", "product", "versions", "bundle", "code"),
     [
-        ("valkey", "/usr/bin/valkey-server", False),
-        ("valkey", "/opt/shardwright/captured/current/bin/valkey-server", True),
-        ("redis", "/opt/shardwright/captured/current/bin/redis-server", True),
+        (REDIS_7_0, "valkey", "any", False, ""),
+        (REDIS_7_0, "valkey", "8.0", True, ""),
+        (REDIS_7_0, "redis", "7.2", False, ""),
+        (REDIS_7_4, "valkey", "any", True, "upgrade-path"),
+        (VALKEY_8, "redis", "8.0", False, "upgrade-path"),
+        (VALKEY_8, "valkey", "8.0", False, "downgrades"),
+        ("", "valkey", "any", False, "upgrade-path"),
     ],
 )
 def test_another_engine_under_a_running_server(
-    environment: Environment, blueprint: Blueprint, running: HostState, product: str, server: str, bundle: bool
+    environment: Environment,
+    blueprint: Blueprint,
+    running: HostState,
+    runs: str,
+    product: str,
+    versions: str,
+    bundle: bool,
+    code: str,
 ) -> None:
-    """The new engine is not on the host yet, so its version says nothing."""
-    wanted = with_server(blueprint, product, server, bundle)
-    text = only(refused(environment, wanted, replace(running, engine="")), "engine-changed")
+    """The new engine is not on the host yet: the version that runs and the one that is wanted decide."""
+    wanted = with_server(blueprint, product, f"/usr/bin/{product}-server", bundle)
+    wanted = replace(wanted, engine=replace(wanted.engine, versions=versions))
+    state = replace(running, engine="", processes=(replace(running.processes[0], version=runs),))
+    found = refused(environment, wanted, state)
+    if not code:
+        assert found == ()
+        return
+    text = only(found, code)
     assert running.processes[0].binary in text
-    assert server in text
+    assert f"{product} " in text
 
 
 def test_the_same_engine_by_any_name_of_its_binary(
@@ -65,6 +87,16 @@ def test_a_newer_bundle_in_another_place_is_the_same_engine(
     binary = "/srv/linked/shardwright/valkey-9.1.1/bin/valkey-server"
     state = replace(running, engine="", processes=(replace(running.processes[0], binary=binary),))
     assert refused(environment, wanted, state) == ()
+
+
+def test_an_older_bundle_is_refused_before_it_is_sent(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    older = replace(BUNDLE, target="/opt/shardwright/valkey-8.0.1-0a1b2c3d")
+    wanted = with_server(blueprint, "valkey", "/opt/shardwright/captured/current/bin/valkey-server")
+    wanted = replace(wanted, engine=replace(wanted.engine, source=older, versions="any"))
+    state = replace(running, engine="", processes=(replace(running.processes[0], version=VALKEY_8),))
+    assert "8.0.1" in only(refused(environment, wanted, state), "downgrades")
 
 
 def test_another_data_path_under_a_running_server(

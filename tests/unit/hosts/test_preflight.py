@@ -14,7 +14,7 @@ from shardwright.model.blueprint import Blueprint, PackageSource
 
 
 def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
-    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
+    return preflight.refusals(environment.spec.hosts[0], blueprint, state)
 
 
 def only(errors: tuple[ShardwrightError, ...], code: str) -> str:
@@ -98,13 +98,17 @@ def test_disks(
     assert words in only(refused(environment, blueprint, replace(bare, disks=tuple(disks.items()))), code)
 
 
+@pytest.mark.parametrize(("versions", "refusal"), [(">=8,<9", ()), ("6.2", ("downgrades",))])
 def test_another_version_under_running_servers(
-    environment: Environment, blueprint: Blueprint, running: HostState
+    environment: Environment, blueprint: Blueprint, running: HostState, versions: str, refusal: tuple[str, ...]
 ) -> None:
-    wanted = replace(blueprint, engine=replace(blueprint.engine, versions=">=8,<9"))
-    text = only(refused(environment, wanted, running), "engine-version")
-    assert "v=7.0.15" in text
-    assert ">=8,<9" in text
+    """A newer one is installed and taken by restarts; an older one is refused with both."""
+    wanted = replace(blueprint, engine=replace(blueprint.engine, versions=versions))
+    said = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"
+    state = replace(running, processes=(replace(running.processes[0], version=said),))
+    found = refused(environment, wanted, state)
+    assert tuple(e.code for e in found) == refusal
+    assert all("7.0.15" in e.message and versions in e.message for e in found)
 
 
 def test_small_disks_and_memory_are_warnings(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:

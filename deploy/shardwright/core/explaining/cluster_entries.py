@@ -103,6 +103,21 @@ _HAZARDS = table(
             "If the data still exists anywhere, start that node with it. If it is lost: --allow loses-shard gives its "
             "slots, empty, to the living shards.",
         ),
+        "sync-lacks-memory": (
+            "A primary's host has too little memory left for sending a whole copy, which a restarted replica may need.",
+            "While the copy is sent, memory that clients change is doubled; the message has the figures.",
+            "Free memory on that host, then run again.",
+        ),
+        "restarts-without-replica": (
+            "A server must be started anew that leads a shard without replicas.",
+            "A setting or the engine was changed that only a restart changes. Its slots are not served meanwhile.",
+            "When the time is right: --allow restarts-without-replica. To leave it as it runs: --data restart=no.",
+        ),
+        "restart-loses-keys": (
+            "A server must be started anew that has no replica and keeps nothing on disk.",
+            "persistence has neither aof nor save points, and the shard has one copy only: the one in memory.",
+            "Add a replica first; or, if the keys may go: --allow restart-loses-keys.",
+        ),
         "drops-last-replica": (
             "The only replica of a primary with data would be given to another primary.",
             "Hosts were regrouped in cluster.yml.",
@@ -155,6 +170,11 @@ _APPLYING = table(
             "A server refused a command.",
             "Its own words stand in the message.",
             "Mend what it names; then run the same command again.",
+        ),
+        "restart-failed": (
+            "A server was not restarted, or did not come up; the rolling restart ended there.",
+            "Its service manager or the guard refused, or the connection broke; the message has their words.",
+            "Mend what they name; then run the same command again: it goes on with the servers that are left.",
         ),
         "does-not-converge": (
             "After many phases there is still something to do.",

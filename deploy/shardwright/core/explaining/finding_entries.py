@@ -213,9 +213,9 @@ _RUNNING = table(
             "Run the deploy again: it sets it live.",
         ),
         "restart-needed": (
-            "A setting differs that only a restart changes (a warning).",
-            "It was changed in cluster.yml, and the server reads it at the start.",
-            "Fail over if it is a primary; then restart its service.",
+            "A server would run otherwise after a new start (a warning).",
+            "A setting that is only read at the start was changed, or its binary was replaced, and nobody restarted it.",
+            "Run the deploy without restart=no: it restarts servers one host at a time, primaries after a failover.",
         ),
         "canary-refused": (
             "A primary refused to write the canary key.",

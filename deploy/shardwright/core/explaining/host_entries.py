@@ -113,10 +113,20 @@ _LOOKING = table(
             "The package source has another version, or another product is installed; the binary itself was asked.",
             "Ask for the version that is there, or use another suite or engine: bundled.",
         ),
-        "engine-changed": (
-            "A server runs with another engine than cluster.yml now wants.",
-            "engine was changed for a cluster that is there. The new one would find the other's data at the next start.",
-            "Put engine back. Another engine is another cluster, to which the data is brought over.",
+        "upgrade-path": (
+            "A running server can't become the engine or version that cluster.yml now wants.",
+            "Servers of the new kind could not read the old one's files or follow it as replicas; the message says why.",
+            "Put engine back, or go the way that the message names.",
+        ),
+        "downgrades": (
+            "cluster.yml wants an older version than the one that runs.",
+            "Versions read the files of older ones, never of newer ones.",
+            "Ask for the version that runs or a newer one.",
+        ),
+        "restart-unsafe": (
+            "A server was not restarted, since its file would make it come up empty or stale.",
+            "Its file says another appendonly than it runs with; an earlier run ended before it settled that.",
+            "Run the deploy: it settles the file.",
         ),
         "data-path-changed": (
             "A server runs with its data in another directory than cluster.yml now wants.",

@@ -71,4 +71,5 @@ def _kind(step: Step) -> str:
         "FinishSlot": "finish moving a slot",
         "MigrateSlots": "move slots",
         "Reset": "reset",
+        "Restart": "restart",
     }[type(step).__name__]

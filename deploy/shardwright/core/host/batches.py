@@ -26,9 +26,11 @@ from .changes import (
     ReloadManager,
     Remove,
     RemovePolicy,
+    RestartInstances,
     StartInstances,
 )
 from .questions import script
+from .services import restart_calls
 from .state import HostState, parse
 
 START_SECONDS = 60
@@ -72,7 +74,8 @@ def batch(changes: Sequence[Change], blueprint: Blueprint, family: str, look: st
     steps = [writer.step(number, change) for number, change in enumerate(changes)]
     bundle = next((c for c in changes if isinstance(c.action, InstallBundle)), None)
     tail = f"exit 0\n{_payload(blueprint)}" if bundle else "exit 0"
-    library = [script("apply.sh")] + [script("remove.sh")] * any(isinstance(c.action, Remove) for c in changes)
+    library = [script("services.sh"), script("apply.sh")]
+    library += [script("remove.sh")] * any(isinstance(c.action, Remove) for c in changes)
     return "\n".join([*library, *steps, f"printf '{_STATE}\\n'", look, tail])
 
 
@@ -147,7 +150,9 @@ class _Writer:
             case File() as file:
                 content = base64.encodebytes(file.content.encode()).decode()
                 call = self._call("step", number, "put", file.path, file.owner, file.group, file.mode)
-                return f"{call} <<'{_END}'\n{content}{_END}"
+                ours = any(file.path == i.config for i in self.blueprint.instances)
+                kept = f"remember {shlex.quote(file.path)}\n" if ours else ""
+                return f"{kept}{call} <<'{_END}'\n{content}{_END}"
             case Directory(path, owner, group, mode):
                 return self._call("step", number, "folder", path, owner, group, mode)
             case CreateUser(name):
@@ -172,6 +177,9 @@ class _Writer:
                 return self._call("step", number, "enable_systemd", *(i.service for i in instances))
             case StartInstances(instances):
                 return self._start(number, instances)
+            case RestartInstances(instances):
+                calls = restart_calls(self.blueprint, instances)
+                return "\n".join(self._call("step", number, *words) for words in calls)
 
     @staticmethod
     def _call(how: str, number: int, *words: str) -> str:

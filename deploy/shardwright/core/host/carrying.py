@@ -12,6 +12,7 @@ from ...model.blueprint import Blueprint
 from ...model.spec import HostSpec
 from .batches import START_SECONDS
 from .changes import Change, InstallBundle, InstallPackages, Stage, StartInstances, engine_fits
+from .continuity import engine_paths
 from .removal import Removal
 from .state import HostState
 from .words import subject
@@ -49,13 +50,17 @@ def summary(done: Sequence[str]) -> str:
 
 
 def check_engine(host: HostSpec, blueprint: Blueprint, state: HostState, found: Iterable[Change]) -> None:
-    """Whether what was installed is what is wanted.
+    """Whether what was installed is what is wanted, and can follow what runs.
 
     Raises:
         ApplyError: ``engine-version``.
+        PlanError: ``upgrade-path``, ``downgrades``: no running server was touched.
     """
-    installed = any(isinstance(c.action, InstallPackages | InstallBundle) for c in found)
-    if not installed or engine_fits(blueprint, state):
+    if not any(isinstance(c.action, InstallPackages | InstallBundle) for c in found):
+        return
+    if engine_fits(blueprint, state):
+        for error in engine_paths(subject(host), blueprint, state):
+            raise error
         return
     engine = blueprint.engine
     said = state.engine or f"there is no {engine.server}"

@@ -1,7 +1,8 @@
 """`changes`: what differs between the blueprint of a host and what was found there, as values in the order of doing.
 
 Pure; knows neither pyinfra nor shells (`batches` turns the values into a script). A running server is never stopped or
-restarted here: where its files differ from those it started with, that is said in `restart_needed`.
+restarted by these: where its files differ from those it started with, that is said in `restart_needed`, and the cluster's
+plan decides (`supervising`).
 
 The decision a reader would question: the `appendonly` line of an instance that has data follows the data, not the wish.
 Started with the wrong value a server comes up empty or stale, so the line is written as the data needs it, the server is
@@ -77,6 +78,13 @@ class StartInstances:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartInstances:
+    """Servers that run and are to be started anew; only ever by the cluster's plan."""
+
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EnableInstances:
     """Servers that run, but would not after a boot."""
 
@@ -102,6 +110,7 @@ Action = (
     | RemovePolicy
     | CreateUser
     | StartInstances
+    | RestartInstances
     | EnableInstances
     | ReloadManager
     | Remove
@@ -316,19 +325,26 @@ def _listed(instances: tuple[Instance, ...]) -> str:
 
 
 def _restarts(blueprint: Blueprint, state: HostState) -> Iterator[tuple[str, tuple[str, ...]]]:
-    contents = {f.path: f.content for f in blueprint.files}
     for instance in blueprint.instances:
-        if not is_running(instance, state, blueprint.manager):
-            continue
-        reasons = []
-        started = dict(state.started).get(instance.name)
-        if started and started not in _either(contents.get(instance.config, "")):
-            reasons.append(instance.config)
-        process = state.process(server_process(instance, state, blueprint.manager))
-        if process is not None and process.binary.endswith(" (deleted)"):
-            reasons.append(blueprint.engine.server)
-        if reasons:
+        reasons = [instance.config] if is_rewritten(instance, blueprint, state) else []
+        reasons += [blueprint.engine.server] if is_replaced(instance, blueprint, state) else []
+        if reasons and is_running(instance, state, blueprint.manager):
             yield instance.name, tuple(reasons)
+
+
+def is_rewritten(instance: Instance, blueprint: Blueprint, state: HostState) -> bool:
+    """Whether the server started with another configuration than the one that is wanted."""
+    content = next((f.content for f in blueprint.files if f.path == instance.config), "")
+    started = dict(state.started).get(instance.name)
+    return bool(started) and started not in _either(content)
+
+
+def is_replaced(instance: Instance, blueprint: Blueprint, state: HostState) -> bool:
+    """Whether the server runs another binary than the one that its service would start now."""
+    process = state.process(server_process(instance, state, blueprint.manager))
+    if process is None or not process.binary:
+        return False
+    return process.binary.endswith(" (deleted)") or (bool(state.server) and process.binary != state.server)
 
 
 def _either(content: str) -> tuple[str, ...]:

@@ -1,28 +1,29 @@
 """What a changed `cluster.yml` must not do to servers and data that an earlier one put on a host. Pure.
 
-A deploy never restarts a running server, so files that no longer fit it lie in wait for its next start: another engine on
-its data, an empty directory in place of it, a user that can't read it. And servers on new ports would form a second, empty
-cluster that is proved while the first one is forgotten. All of these are moves of data, which a deploy does not make: it
-refuses, and says how to put `cluster.yml` back.
+Files that no longer fit a running server lie in wait for its next start: an engine that can't read its data, an empty
+directory in place of it, a user that can't read it. And servers on new ports would form a second, empty cluster that is
+proved while the first one is forgotten. All of these are moves of data, which a deploy does not make: it refuses, and says
+how to put `cluster.yml` back. Another engine or version is none of them where there is a way to it (`engines.paths`): the
+data, the ports and the services stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...errors import PlanError, ShardwrightError
-from ...model.blueprint import Blueprint, Instance, PackageSource
-from .changes import is_running, server_process
-from .state import HostState
+from ...engines import Blocked, Version, VersionRange, blocked, identify_binary
+from ...errors import ObservationError, PlanError, ShardwrightError, SpecError
+from ...model.blueprint import Blueprint, BundleSource, Instance
+from .changes import engine_fits, is_running, server_process
+from .state import HostState, ProcessState
 
 PRODUCTS = ("redis", "valkey")
-SYSTEM = ("/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/")
-"""Where packages put servers; bundles are never unpacked there."""
 
 
 def breaks(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
     """Why the blueprint can't follow what is on the host already."""
     yield from _moved_ports(who, blueprint, state)
+    yield from engine_paths(who, blueprint, state)
     for instance in blueprint.instances:
         yield from _running(who, blueprint, instance, state)
         yield from _owner(who, blueprint, instance, state)
@@ -52,14 +53,6 @@ def _running(who: str, blueprint: Blueprint, instance: Instance, state: HostStat
     process = state.process(server_process(instance, state, blueprint.manager))
     if process is None or not is_running(instance, state, blueprint.manager):
         return
-    binary = process.binary.removesuffix(" (deleted)")
-    if binary and not _same_engine(binary, blueprint):
-        yield PlanError(
-            "engine-changed",
-            f"{who}: {instance.name} runs {binary}, and cluster.yml now wants {blueprint.engine.product} by "
-            f"{blueprint.engine.server}, which would find the other's data at the next start; nothing was changed",
-            hint="put engine in cluster.yml back; another engine is another cluster, to which the data is brought over",
-        )
     directory = process.directory.removesuffix(" (deleted)")
     if directory not in ("", "/", instance.data, state.data_of(instance.name).real):
         yield PlanError(
@@ -70,18 +63,45 @@ def _running(who: str, blueprint: Blueprint, instance: Instance, state: HostStat
         )
 
 
-def _same_engine(binary: str, blueprint: Blueprint) -> bool:
-    """The same product, from the same kind of source. Links are followed in `binary`: its name may be redis-check-rdb."""
-    packaged = binary.startswith(SYSTEM)
-    return packaged is isinstance(blueprint.engine.source, PackageSource) and _product(binary) in (
-        "",
-        _product(blueprint.engine.server),
-    )
+def engine_paths(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Running servers that can't become the wanted engine, in the version that is there or will be as far as it is known."""
+    target = blueprint.engine.product
+    wanted = _coming(blueprint, state)
+    for instance in blueprint.instances:
+        process = state.process(server_process(instance, state, blueprint.manager))
+        if process is None or not is_running(instance, state, blueprint.manager):
+            continue
+        product, version = _running_engine(process)
+        if version is None:
+            reason = (
+                None if product in ("", target) else Blocked("upgrade-path", "its version can't be told", "see its log")
+            )
+        else:
+            reason = blocked(product, version, target, wanted)
+        if reason is not None:
+            runs = f"{process.binary} ({product} {version or 'of an unknown version'})"
+            text = f"{who}: {instance.name} runs {runs}, wanted {target} {wanted}: {reason.reason}; nothing was changed"
+            yield PlanError(reason.code, text, hint=f"put engine in cluster.yml back; {reason.way}")
 
 
-def _product(path: str) -> str:
-    name = path.rsplit("/", 1)[-1]
-    return next((product for product in PRODUCTS if name.startswith(product)), "")
+def _running_engine(process: ProcessState) -> tuple[str, Version | None]:
+    """Product and version of a running server by its own word, else the product by the name of its binary."""
+    try:
+        return identify_binary(process.version)
+    except (ObservationError, SpecError):
+        name = process.binary.removesuffix(" (deleted)").rsplit("/", 1)[-1]
+        return next((product for product in PRODUCTS if name.startswith(product)), ""), None
+
+
+def _coming(blueprint: Blueprint, state: HostState) -> Version | VersionRange:
+    """What the servers would start as: what is installed if it fits, what a bundle holds, else what may be installed."""
+    if isinstance(blueprint.engine.source, BundleSource):
+        words = blueprint.engine.source.target.rsplit("/", 1)[-1].split("-")
+        if len(words) > 2:
+            return Version.parse(words[-2])
+    elif engine_fits(blueprint, state):
+        return identify_binary(state.engine)[1]
+    return VersionRange.parse(blueprint.engine.versions)
 
 
 def _owner(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:

@@ -133,7 +133,7 @@ def _kernel_of_others(blueprint: Blueprint, state: HostState, found: HostChanges
 
 def _restarts(found: HostChanges) -> Iterator[Drift]:
     for instance, files in found.restart_needed:
-        hint = "restart it when it suits: a replica at once, a primary after a failover"
+        hint = "run the deploy: it restarts servers where that is wanted and safe"
         what = "started with other files than are wanted now"
         yield Drift(
             "drift-restart", Truth.SERVICE, instance, ", ".join(files), "what it started with", what, Mend.RESTART, hint

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...engines import engine_of
 from ...errors import ObservationError, PlanError, ShardwrightError
 from ...model.blueprint import Blueprint, Instance, PackageSource
 from ...model.spec import ClusterSpec, HostSpec, ServiceManager
-from .changes import engine_fits, is_running, packages_for, server_process
+from .changes import packages_for, server_process
 from .continuity import breaks
 from .questions import parent
 from .state import DiskState, HostState
@@ -22,7 +21,7 @@ SKEW_SECONDS = 1.0
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1, "": 1}
 
 
-def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+def refusals(host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
     """Why nothing may be done on this host; empty where all is well."""
     who = subject(host)
     if not state.complete:
@@ -31,7 +30,7 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
     if needs_root and state.uid != 0:
         return (no_root(host, state),)
     found = [*_system(who, blueprint, state), *_paths(who, blueprint, state), *_ports(who, blueprint, state)]
-    return (*found, *breaks(who, blueprint, state), *_services(who, spec, blueprint, state))
+    return (*found, *breaks(who, blueprint, state), *_services(who, blueprint, state))
 
 
 def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple[tuple[str, str], ...]:
@@ -184,19 +183,10 @@ def _port_taken(who: str, instance: Instance, ports: list[int], pid: int | None,
     )
 
 
-def _services(who: str, spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+def _services(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
     for pid, unit in _distribution_services(blueprint, state).items():
         yield PlanError(
             "distribution-service-running",
             f"{who}: {unit} runs (pid {pid}) and may hold data; it was left alone and nothing was changed",
             hint=f"when nobody needs it: systemctl disable --now {unit}; then run again",
-        )
-    running = [i.name for i in blueprint.instances if is_running(i, state, blueprint.manager)]
-    if running and state.engine and not engine_fits(blueprint, state):
-        title = engine_of(spec.engine.product.value).title
-        yield PlanError(
-            "engine-version",
-            f"{who}: {blueprint.engine.server} is: {state.engine}; wanted {title} {blueprint.engine.versions}; "
-            f"{', '.join(running)} runs, so nothing was changed",
-            hint="engine.version in cluster.yml must name what runs there",
         )

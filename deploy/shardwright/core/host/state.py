@@ -39,13 +39,15 @@ class UnitState:
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """A process: its program's name, when it started (seconds since 1970), where it works, its binary."""
+    """A process: its program's name, when it started (seconds since 1970), where it works, its binary; and what that says
+    to `--version`, where it is a server."""
 
     pid: int
     program: str
     started: int
     directory: str
     binary: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,14 @@ class HostState:
         os_id, os_version, os_like, os_codename, os_name: of ``/etc/os-release``.
         init: ``systemd``, ``openrc`` or ``none``.
         epoch: the host's clock, seconds since 1970.
-        memory_kib: MemTotal.
+        memory_kib, available_kib: MemTotal, MemAvailable.
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
+        server: that binary's path without links.
         bundle_current: where the bundle's symlink points; None where there is none.
         adopted: ports of this cluster's servers that were put on the host, by the guard's notes.
         started: by instance, the sha256 of the configuration that the running server started with.
+        named: by instance, the directives that its earlier configurations have named.
         listeners: who holds the ports asked for: port -> processes (None: a process that can't be seen).
         silent: parts of the look that failed or were late.
         complete: whether the look came to its end.
@@ -123,9 +127,11 @@ class HostState:
     init: str = "none"
     epoch: float = 0.0
     memory_kib: int = 0
+    available_kib: int = 0
     policy_leftover: bool = False
     packages: tuple[tuple[str, str], ...] = ()
     engine: str = ""
+    server: str = ""
     bundle_current: str | None = None
     user: bool = False
     group: bool = False
@@ -138,6 +144,7 @@ class HostState:
     processes: tuple[ProcessState, ...] = ()
     listeners: tuple[tuple[int, int | None], ...] = ()
     started: tuple[tuple[str, str], ...] = ()
+    named: tuple[tuple[str, tuple[str, ...]], ...] = ()
     kernel: tuple[tuple[str, KernelState], ...] = ()
     mounted: tuple[tuple[str, MountState], ...] = ()
     fstab: tuple[tuple[str, MountState], ...] = ()
@@ -223,9 +230,11 @@ class _Reader:
             init=self.one("init")[0] or "none",
             epoch=_number(self.one("epoch")[0]) + _number(self.one("epoch")[1]) / 1e9,
             memory_kib=_number(self.one("memory")[0]),
+            available_kib=_number(self.one("available")[0]),
             policy_leftover=bool(self.all("policy-leftover")),
             packages=tuple((r[0], r[1]) for r in self.all("package")),
             engine=self.one("engine")[0],
+            server=self.one("engine")[1],
             bundle_current=self.one("bundle-current")[0] if self.all("bundle-current") else None,
             user=bool(self.all("user")),
             group=bool(self.all("group")),
@@ -238,6 +247,7 @@ class _Reader:
             processes=self._processes(),
             listeners=self._listeners(),
             started=tuple((r[0], r[1]) for r in self.all("started")),
+            named=tuple((r[0], tuple(r[1].split())) for r in self.all("named")),
             kernel=tuple(
                 (r[0], KernelState(" ".join(r[2].split()), r[1] == "writable"))
                 for r in self.all("kernel")
@@ -295,7 +305,7 @@ class _Reader:
     def _processes(self) -> tuple[ProcessState, ...]:
         boot, ticks = _number(self.one("boot")[0]), _number(self.one("ticks")[0], 100) or 100
         rows = self.all("process")
-        return tuple(ProcessState(_number(r[0]), r[1], boot + _number(r[2]) // ticks, r[3], r[4]) for r in rows)
+        return tuple(ProcessState(_number(r[0]), r[1], boot + _number(r[2]) // ticks, *r[3:6]) for r in rows)
 
     def _listeners(self) -> tuple[tuple[int, int | None], ...]:
         owners: dict[str, list[int]] = {}

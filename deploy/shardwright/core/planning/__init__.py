@@ -2,7 +2,8 @@
 
 The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
 what others left open, prepare each node for itself, introduce, replicate, join, move slots once whoever gets them has its
-copies, place what was drained, dismiss and forget what holds no place, and put settings right at the very end.
+copies, place what was drained, dismiss and forget what holds no place, put settings right, restart what only a new start
+puts right, and hand primaries over at the very end.
 Re-planning after any phase gives the rest of the plan, because each rule looks only at what is, never at what an earlier
 run intended.
 """
@@ -26,6 +27,7 @@ from .open_slots import arriving, open_slots_phase
 from .refusing import refuse, unsettled
 from .resetting import reset_phase
 from .resharding import agree_phase, move_phase
+from .rolling import roll
 from .settings import settle_phase
 
 __all__ = ["Assignment", "assign", "plan", "require_consent", "unsettled"]
@@ -54,6 +56,7 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     gathering, bare = gather_phases(topology, state, assignment)
     move, many = move_phase(topology, state, assignment, handed)
     dismiss, emptied = dismiss_phase(topology, state)
+    rolled = roll(topology, state, assignment)
     phases: list[Phase | None] = [
         giving_up,
         closing,
@@ -66,9 +69,11 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
         dismiss,
         forget_phase(topology, state),
         settle_phase(topology, state, prepare),
-        lead_phase(topology, state, assignment),
+        *rolled.phases,
+        lead_phase(topology, state, rolled),
     ]
-    return Plan(tuple(phase for phase in phases if phase is not None), (*lost, *bare, *many, *emptied), print_of)
+    hazards = (*lost, *bare, *many, *emptied, *rolled.hazards)
+    return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
 
 
 def require_consent(made: Plan, allowed: Iterable[str]) -> None:

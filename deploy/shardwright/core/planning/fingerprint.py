@@ -38,5 +38,7 @@ def fingerprint(topology: Topology, state: ClusterState) -> str:
     ]
     others = [[s.id, s.address, s.port, s.health.value, str(s.slots)] for s in state.strangers]
     open_slots = [[s.slot, str(s.source), str(s.target)] for s in state.open_slots]
-    text = json.dumps([wanted, found, others, open_slots, sorted(map(str, state.silences))], sort_keys=True)
+    outdated = sorted((str(endpoint), *why) for endpoint, why in state.outdated.items())
+    silent = sorted(map(str, state.silences))
+    text = json.dumps([wanted, found, others, open_slots, silent, outdated], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

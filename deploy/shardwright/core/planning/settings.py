@@ -1,7 +1,7 @@
-"""Settings that the servers run with and should not, or not yet: the last phase of every plan.
+"""Settings that the servers run with and should not, or not yet.
 
 What a killed run left behind from forming is found here as any other difference, and put back. Settings that only a
-restart can change are left to verification, which names them.
+restart can change, and those that a server refused to take live, are left to `rolling`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def settle_phase(topology: Topology, state: ClusterState, prepare: Phase | None)
         step
         for node in topology.nodes
         for step in _configure(topology, state.nodes[node.endpoint])
-        if (step.node, step.setting) not in borrowed
+        if (step.node, step.setting) not in borrowed | state.refused
     )
     wanted = dict(topology.live)
     back = tuple(Configure(node, name, wanted[name]) for node, name in sorted(borrowed) if name in wanted)

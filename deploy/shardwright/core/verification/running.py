@@ -45,11 +45,17 @@ def _versions(topology: Topology, state: ClusterState) -> Iterator[Finding]:
         if view.product != topology.product:
             message = f"{endpoint} runs {view.product} {view.version}, wanted {topology.product}"
             yield Finding(
-                "product-differs", Severity.ERROR, str(endpoint), message, "changing the engine is a migration"
+                "product-differs",
+                Severity.ERROR,
+                str(endpoint),
+                message,
+                "run the deploy: it restarts them with it",
             )
         elif (version := _parsed(view.version)) is None or not wanted.contains(version):
             message = f"{endpoint} runs {view.product} {view.version}, wanted {topology.versions}"
-            yield Finding("version-differs", Severity.ERROR, str(endpoint), message, "upgrade it, or widen the range")
+            yield Finding(
+                "version-differs", Severity.ERROR, str(endpoint), message, "run the deploy, or widen the range"
+            )
     found = sorted({(n.view.product, n.view.version) for n in state.nodes.values()})
     if len(found) > 1:
         text = ", ".join(f"{product} {version}" for product, version in found)
@@ -87,7 +93,9 @@ def _settings(topology: Topology, node: NodeState) -> Iterator[Finding]:
             yield Finding("setting-differs", Severity.ERROR, subject, message, "run the deploy again: it sets it live")
         else:
             message = f"{subject} runs with {name} {found}, wanted {value}; only a restart changes it"
-            hint = f"fail its slots over if it is a primary, then restart its service ({name} is read at the start)"
+            hint = (
+                "run the deploy: it restarts servers where that is safe; or do it by hand, a primary after a failover"
+            )
             yield Finding("restart-needed", Severity.WARNING, subject, message, hint)
 
 

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# What changes a host, a function a thing. Sourced text: the batch that calls these functions is appended by `batches`.
+# What changes a host, a function a thing. Sourced text: services.sh stands before it, and the batch that calls these
+# functions is appended by `batches`.
 # Written for dash and busybox alike. A function says on stderr why it failed, as `[code] what was seen; hint: remedy`
 # where it knows better than the command that failed.
 
@@ -24,11 +25,6 @@ try() { # <number> <function> <argument>...: a failure is a warning
   number=$1
   shift
   if words=$("$@" 2>&1); then line did "$number" "$words"; else line warn "$number" "$words"; fi
-}
-
-refuse() { # <code> <what was seen> <remedy>
-  printf '[%s] %s; hint: %s\n' "$1" "$2" "$3" >&2
-  exit 1
 }
 
 own() { # <path> <owner> <group>
@@ -201,15 +197,6 @@ adopt() { # <guard> <port>...
   "$guard" adopt "$@"
 }
 
-listening() { # <port in hexadecimal>
-  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v p=":$1" '$4 == "0A" && substr($2, length($2) - 4) == p { f = 1 } END { exit !f }'
-}
-
-reason() { # <unit>: its last words, without those lines in which the server repeats its configuration
-  journalctl -u "$1" -n 30 -o cat --no-pager 2>/dev/null | grep -v '^>>>' |
-    grep -E 'shardwright-guard:|[#*] |rror|denied|refused|FATAL' | tail -n 2
-}
-
 reload() { systemctl daemon-reload; }
 
 enable_systemd() { # What it links is only read at boot; but a unit that systemd has read as disabled would stay so in its eyes.
@@ -217,57 +204,8 @@ enable_systemd() { # What it links is only read at boot; but a unit that systemd
   ! systemctl show -p UnitFileState --value -- "$@" | grep -q disabled || systemctl daemon-reload
 }
 
-start_systemd() { # <seconds> <unit>=<port in hexadecimal>...
-  end=$(($(date +%s) + $1))
-  shift
-  units=
-  for pair in "$@"; do units="$units ${pair%=*}"; done
-  # shellcheck disable=SC2086
-  {
-    systemctl reset-failed $units 2>/dev/null
-    systemctl start --no-block $units || return 1
-    timeout $((end - $(date +%s))) systemctl -q start $units 2>/dev/null # waits for them; how they are is asked below
-  }
-  for pair in "$@"; do
-    unit=${pair%=*}
-    until [ "$(systemctl show -p ActiveState --value "$unit")" = active ] && listening "${pair##*=}"; do
-      case $(systemctl show -p ActiveState,SubState "$unit" | tr '\n' ' ') in
-        *ActiveState=failed* | *SubState=auto-restart*)
-          why=$(reason "$unit" | tr '\n' ' ')
-          case $why in *'shardwright-guard: ['*) printf '%s\n' "${why##*shardwright-guard: }" >&2; return 1 ;; esac
-          refuse start-failed "$unit ended at once: ${why:-no words in its journal}" "journalctl -u $unit"
-          ;;
-      esac
-      if [ "$(date +%s)" -ge "$end" ]; then
-        listening "${pair##*=}" && break # it loads its data, which takes as long as it takes
-        refuse start-late "$unit does not listen yet" "journalctl -u $unit"
-      fi
-      sleep 0.1 2>/dev/null || sleep 1
-    done
-  done
-}
-
-start_openrc() { # <service>...
-  for service in "$@"; do
-    rc-update -q add "$service" default && rc-service -q "$service" start || return 1
-  done
-}
-
-start_direct() { # <control> <log pattern with %> <port>...
-  control=$1 logs=$2
-  shift 2
-  said=$("$control" start "$@" 2>&1) && return 0
-  case $said in *'shardwright-guard: ['*)
-    printf '%s\n' "$said" | grep -o '\[[a-z-]*\].*' | head -n 1 >&2
-    return 1
-    ;;
-  esac
-  for port in "$@"; do
-    "$control" status "$port" >/dev/null 2>&1 && continue
-    log=${logs%%%*}$port${logs#*%}
-    last=$(grep -v '^>>>' "$log" 2>/dev/null | tail -n 2 | tr '\n' ' ')
-    refuse start-failed "the server on port $port ended at once: ${last:-$said}" "look at the end of $log"
-  done
-  printf '%s\n' "$said" >&2
-  return 1
+remember() { # <configuration>: what a running server may have been told live, for when the next file no longer says so
+  [ -f "$1" ] || return 0
+  { cat "${1%.conf}.named" 2>/dev/null; awk '/^[a-z]/ { print $1 }' "$1"; } | sort -u >"${1%.conf}.named.new" &&
+    mv -f "${1%.conf}.named.new" "${1%.conf}.named"
 }

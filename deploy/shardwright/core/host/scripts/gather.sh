@@ -37,7 +37,7 @@ part_base() {
   elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
   else say init none; fi
   date "+epoch$tab%s$tab%N"
-  awk '/^MemTotal:/ { print "memory\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
+  awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
 }
@@ -56,7 +56,7 @@ part_engine() {
     elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
-  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)"; fi
+  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"; fi
   if [ -n "$SW_BUNDLE_CURRENT" ] && [ -L "$SW_BUNDLE_CURRENT" ]; then
     say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
   fi
@@ -91,6 +91,7 @@ one_instance() { # name|config|data|started|pidfile
   for manifest in "$data"/appendonlydir/*.manifest; do
     [ ! -s "$manifest" ] || say manifest "$name"
   done
+  [ ! -f "${config%.conf}.named" ] || say named "$name" "$(tr '\n' ' ' <"${config%.conf}.named")"
   awk -v n="$name" '$1 == "appendonly" { v = $2 } END { if (v != "") print "appendonly\t" n "\t" v }' "$config"
   if read_first "$pidfile"; then say pidfile "$name" "$first"; fi
   first=
@@ -158,7 +159,12 @@ one_process() {
   set -- ${first##*) }
   started=${20}
   read_first "/proc/$pid/comm" || first=
-  say process "$pid" "$first" "$started" "$(readlink "/proc/$pid/cwd")" "$(readlink "/proc/$pid/exe")"
+  program=$(readlink "/proc/$pid/exe")
+  version=
+  case ${program##*/} in redis-server* | redis-check-rdb* | valkey-server* | valkey-check-rdb*)
+    version=$("/proc/$pid/exe" --version 2>/dev/null | head -n 1) ;; # also where the file was replaced since
+  esac
+  say process "$pid" "$first" "$started" "$(readlink "/proc/$pid/cwd")" "$program" "$version"
 }
 
 part_processes() {
