@@ -1,6 +1,7 @@
 """A fingerprint of (topology, state): a saved plan is refused when it no longer fits.
 
-Offsets, key counts and gossip times are left out: they change under every client and decide nothing here.
+Offsets, key counts and gossip times are left out: they change under every client and decide nothing here. So is what hosts
+say of how servers were started: not everybody who plans can ask them, and a restart is judged anew right before it.
 """
 
 from __future__ import annotations
@@ -33,12 +34,11 @@ def fingerprint(topology: Topology, state: ClusterState) -> str:
             bool(node.view.keys),
             sorted(node.view.stray),
             sorted(node.view.settings.items()),
+            f"{node.view.product} {node.view.version}",
         ]
         for endpoint, node in state.nodes.items()
     ]
     others = [[s.id, s.address, s.port, s.health.value, str(s.slots)] for s in state.strangers]
     open_slots = [[s.slot, str(s.source), str(s.target)] for s in state.open_slots]
-    outdated = sorted((str(endpoint), *why) for endpoint, why in state.outdated.items())
-    silent = sorted(map(str, state.silences))
-    text = json.dumps([wanted, found, others, open_slots, silent, outdated], sort_keys=True)
+    text = json.dumps([wanted, found, others, open_slots, sorted(map(str, state.silences))], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
