@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 
-import paramiko
-
 from ..core.host.entering import Output, clean, command
 from ..model.spec import HostSpec
 from .ssh import SshTunnels
@@ -21,17 +19,7 @@ class HostShell:
         """See `supervisor.Shell`."""
         if host.connect == "@local":
             return _here(command(boot, sudo=False), script, seconds)
-        words = command(boot, sudo=host.ssh.sudo)
-        try:
-            stdin, stdout, stderr = self._tunnels.client(host).exec_command(words, timeout=seconds)
-            stdin.write(script)
-            stdin.channel.shutdown_write()
-            out, err = (stream.read().decode("utf-8", "replace") for stream in (stdout, stderr))
-            code = stdout.channel.recv_exit_status()
-        except TimeoutError as error:
-            raise TimeoutError(f"no end within {seconds:.0f} s; what was begun there goes on") from error
-        except (paramiko.SSHException, EOFError) as error:
-            raise ConnectionError(f"ssh to {host.name}: {error}") from error
+        code, out, err = self._tunnels.run(host, command(boot, sudo=host.ssh.sudo), script, seconds)
         return Output(code == 0, clean(out.splitlines()), clean(err.splitlines()))
 
 

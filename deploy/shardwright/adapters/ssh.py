@@ -1,4 +1,4 @@
-"""Streams to nodes through ssh connections of our own, for the command line where only ssh reaches the hosts.
+"""Streams to nodes and commands on hosts through ssh connections of our own, for the command line.
 
 Inside pyinfra its own connections are used (`hosts.tunnels`); this is for `shardwright plan|apply|verify`, which run without
 it. Host keys are always checked: a key that is not known is refused, never learned.
@@ -47,6 +47,23 @@ class SshTunnels:
             raise ConnectionError(f"ssh to {host.name}: {error}") from error
         channel.settimeout(timeout)
         return cast(socket.socket, channel)
+
+    def run(self, host: HostSpec, words: str, script: str, seconds: float) -> tuple[int, str, str]:
+        """Run a command on a host with `script` as its input: exit code, what it printed, what it complained of.
+
+        Raises:
+            OSError: the host is not reached, or there was no end within `seconds`.
+        """
+        try:
+            stdin, stdout, stderr = self.client(host).exec_command(words, timeout=seconds)
+            stdin.write(script)
+            stdin.channel.shutdown_write()
+            out, err = (stream.read().decode("utf-8", "replace") for stream in (stdout, stderr))
+            return stdout.channel.recv_exit_status(), out, err
+        except TimeoutError as error:
+            raise TimeoutError(f"no end within {seconds:.0f} s; what was begun there goes on") from error
+        except (paramiko.SSHException, EOFError) as error:
+            raise ConnectionError(f"ssh to {host.name}: {error}") from error
 
     def close(self) -> None:
         """Close all connections."""
