@@ -23,6 +23,7 @@ from ..ports import BusProber, Clock, Transport
 from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
 from .observing import look, refit
+from .rotating import Rotation
 from .waiting import Waiter
 
 ROUNDS = 24
@@ -43,7 +44,8 @@ _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it."""
+    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it, and
+    how passwords are changed."""
 
     transport: Transport
     clock: Clock
@@ -51,6 +53,7 @@ class Means:
     password: Secret | None = None
     allowed: Collection[str] = ()
     progress: Progress = silent
+    rotation: Rotation | None = None
 
 
 @dataclass(slots=True)

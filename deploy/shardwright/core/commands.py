@@ -1,12 +1,14 @@
 """From a step to the commands that carry it out: the one place that spells CLUSTER commands.
 
-Knows nothing of replies. Moves of slots have no fixed commands, since they go on until the slots are empty: `control`.
+Knows nothing of replies. Moves of slots have no fixed commands, since they go on until the slots are empty, and commands
+that hold a password are made where the password is: both in `control`.
 """
 
 from __future__ import annotations
 
 from ..model.plan import (
     AddSlots,
+    AdmitPassword,
     CloseSlot,
     Configure,
     Failover,
@@ -16,8 +18,10 @@ from ..model.plan import (
     MigrateSlots,
     Replicate,
     Reset,
+    RetirePassword,
     SetEpoch,
     Step,
+    UsePassword,
 )
 from ..model.wire import Command
 
@@ -26,7 +30,7 @@ def commands(step: Step) -> tuple[Command, ...]:
     """The commands of `step`, for the node that it names.
 
     Raises:
-        ValueError: the step moves slots.
+        ValueError: the step moves slots, or needs a password.
     """
     match step:
         case Configure(setting=name, value=value):
@@ -51,3 +55,5 @@ def commands(step: Step) -> tuple[Command, ...]:
             return (*emptied, ("CLUSTER", "RESET", "HARD"))
         case FinishSlot() | MigrateSlots():
             raise ValueError(f"a {type(step).__name__} is a loop, not a command")
+        case AdmitPassword() | UsePassword() | RetirePassword():
+            raise ValueError(f"a {type(step).__name__} needs what no step holds: a password")

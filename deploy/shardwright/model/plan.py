@@ -150,6 +150,38 @@ class Reset:
         return f"reset {self.node}" + (f", deleting {self.keys:,} keys" if self.keys else "")
 
 
+@dataclass(frozen=True, slots=True)
+class AdmitPassword:
+    """Let `node` take `security.password`, and `security.previous` where there is one, beside those that it takes."""
+
+    node: Endpoint
+
+    def __str__(self) -> str:
+        return f"admit the password on {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class UsePassword:
+    """Let `node` log in at its primary with `security.password`; `user` is the name it says, empty for none."""
+
+    node: Endpoint
+    user: str = ""
+
+    def __str__(self) -> str:
+        return f"replicate with the password on {self.node}" + (f" as user {self.user}" if self.user else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RetirePassword:
+    """Let `node` take no other password of `cluster.yml` than those that are to be valid; `closing`: nor none at all."""
+
+    node: Endpoint
+    closing: bool = False
+
+    def __str__(self) -> str:
+        return f"refuse {'clients without a password' if self.closing else 'the old password'} on {self.node}"
+
+
 Step = (
     Configure
     | SetEpoch
@@ -162,6 +194,9 @@ Step = (
     | FinishSlot
     | MigrateSlots
     | Reset
+    | AdmitPassword
+    | UsePassword
+    | RetirePassword
 )
 
 
@@ -172,7 +207,8 @@ class Until(StrEnum):
     `FOLLOWING`: every `Replicate` read back. `WHOLE`: every node is in its place, all views agree,
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
     `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the cluster is whole.
-    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing. `LOGGED_IN`: what logs in
+    and what does not is as it should be, tried with new connections.
     """
 
     PREPARED = "prepared"
@@ -185,6 +221,7 @@ class Until(StrEnum):
     LED = "led"
     FORGOTTEN = "forgotten"
     EMPTY = "empty"
+    LOGGED_IN = "logged-in"
 
 
 @dataclass(frozen=True, slots=True)

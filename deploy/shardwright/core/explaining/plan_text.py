@@ -71,4 +71,7 @@ def _kind(step: Step) -> str:
         "FinishSlot": "finish moving a slot",
         "MigrateSlots": "move slots",
         "Reset": "reset",
+        "AdmitPassword": "admit the password",
+        "UsePassword": "replicate with the password",
+        "RetirePassword": "refuse what is no longer to be taken",
     }[type(step).__name__]
