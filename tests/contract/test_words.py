@@ -192,6 +192,8 @@ def passwords(b: Bench) -> None:
     by_hash = hashlib.sha256(b"fourth").hexdigest()
     b.say(0, f"ACL SETUSER default #{by_hash} #{by_hash}", "ACL LIST", "AUTH default fourth", "AUTH fourth")
     b.say(0, f"ACL SETUSER default !{by_hash}", f"ACL SETUSER default !{by_hash}", "ACL LIST")
+    b.say(0, "ACL SETUSER default >fifth", "CONFIG SET requirepass third", "ACL LIST")
+    b.say(0, f"ACL SETUSER default resetpass #{by_hash}", "ACL LIST", "CONFIG GET requirepass")
     b.say(
         0, "CONFIG SET masteruser default", "CONFIG GET masteruser", "CONFIG SET masteruser ", "CONFIG GET masteruser"
     )

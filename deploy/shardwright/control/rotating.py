@@ -4,9 +4,8 @@
 to the next: who takes what is asked, so a run that was killed is simply continued. Each phase is proved by new logins,
 since a connection that is open says nothing about who may come in.
 
-The decision a reader would question: `CONFIG SET requirepass` is used only where one password is to be left, because it
-drops all others; and no link is broken to prove that it could be made anew, since a new login of ours with what the server
-holds in `masterauth` proves the same and refuses no write.
+The decision a reader would question: no link is broken to prove that it could be made anew, since a new login of ours with
+what the server holds in `masterauth` proves the same and refuses no write.
 """
 
 from __future__ import annotations

@@ -74,12 +74,14 @@ def use_commands(security: Security, user: str) -> tuple[Command, ...]:
 def retire_commands(security: Security, now: Standing) -> tuple[Command, ...]:
     """Leaves a server with what is to be valid, and with what `cluster.yml` does not name.
 
+    `CONFIG SET requirepass` alone would not do: where the value is the same it does nothing, whatever the ACL has by then.
     Protected mode is as the file has it: off only in open clusters, since it lets nobody else in there.
     """
     assert security.password is not None
     shut: tuple[Command, ...] = (("CONFIG", "SET", "protected-mode", "yes"),) if now.open else ()
     if alone(now, valid(security)):
-        return ("CONFIG", "SET", "requirepass", security.password), *shut
+        only = ("ACL", "SETUSER", DEFAULT, "resetpass", Secret("#" + digest(security.password)))
+        return only, ("CONFIG", "SET", "requirepass", security.password), *shut
     if now.open:
         return *admit_commands(security), *shut
     given = passwords(security)

@@ -104,8 +104,9 @@ def _config_set(s: FakeServer, session: Session, given: list[str]) -> Reply:
         kept = fake_settings.canonical(name)
         if kept == "appendonly" and value == "yes" and s.settings[kept] != "yes":
             s.rewriting_until = s.clock.now() + 0.3
+        same = s.settings[kept] == value
         s.settings[kept] = fake_settings.shown(kept, value)
-        if kept == "requirepass":
+        if kept == "requirepass" and not same:
             s.passwords = {digest(value): None} if value else {}
             session.logged_in = True
     s.update_state()

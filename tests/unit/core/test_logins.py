@@ -68,7 +68,10 @@ def revealed(commands: tuple[Command, ...]) -> list[str]:
 
 def test_one_password_that_is_left_replaces_all_and_others_are_taken_away_one_by_one() -> None:
     both = frozenset({Given.PASSWORD, Given.RETIRED})
-    assert revealed(retire_commands(RETIRING, Standing(both))) == [f"CONFIG SET requirepass {NEW}"]
+    assert revealed(retire_commands(RETIRING, Standing(both))) == [
+        f"ACL SETUSER default resetpass #{sha(NEW)}",
+        f"CONFIG SET requirepass {NEW}",
+    ]
     assert revealed(retire_commands(RETIRING, Standing(both, unnamed=1))) == [f"ACL SETUSER default !{sha(OLD)}"]
     opened = Standing(frozenset({Given.NOTHING}))
     assert revealed(retire_commands(SECURITY, opened)) == [
