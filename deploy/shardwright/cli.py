@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .control.converging import Means
     from .control.run import Proof
     from .model.run import Command, RunRecord
+    from .model.secret import Secret
     from .model.spec import ClusterSpec
 
 P = ParamSpec("P")
@@ -65,17 +66,14 @@ def main() -> None:
 @_ends_well
 def plan(environment: str, as_json: bool, full: bool) -> None:
     """Show what an apply would do to the cluster; touch nothing."""
-    from .control.aging import aged_by_view
-    from .control.observing import look_fitted
+    from .control.run import foresee
     from .core.explaining.plan_text import plan_json, plan_text
     from .core.placement import place
-    from .core.planning import plan as make_plan
 
     spec = _spec(_file(environment))
     topology = place(spec)
     with _means(spec, (), quiet=True) as means:
-        topology, state = look_fitted(topology, means.transport)
-    made = make_plan(topology, aged_by_view(topology, state))
+        made = foresee(topology, means)
     click.echo(json.dumps(plan_json(made), indent=2) if as_json else plan_text(made, full=full), nl=as_json)
 
 
@@ -333,6 +331,8 @@ def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool, restart: b
     from .adapters.resp import RespTransport
     from .adapters.terminal import progress_to
     from .control.converging import Means
+    from .control.rotating import Rotation
+    from .core.planning.rotating import DEFAULT
     from .model.progress import silent
     from .model.spec import Transport
 
@@ -349,10 +349,24 @@ def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool, restart: b
 
         supervisor = HostsSupervisor(Environment(Path(), spec), HostShell(tunnels))
     connect = tunnels.connect if tunnels is not None and spec.transport is Transport.SSH else None
-    transport = RespTransport(spec.security.password, connect=connect)
+
+    def knock(password: Secret | None) -> RespTransport:
+        return RespTransport(password, user=DEFAULT, connect=connect)
+
+    transport = knock(spec.security.password)
+    rotation = Rotation(spec.security, transport, knock, writes_files=False)
     progress = None if quiet else progress_to(sys.stderr)
     try:
-        yield Means(transport, RealClock(), None, spec.security.password, allow, progress or silent, supervisor)
+        yield Means(
+            transport,
+            RealClock(),
+            None,
+            spec.security.password,
+            allow,
+            progress or silent,
+            supervisor=supervisor,
+            rotation=rotation,
+        )
     finally:
         if progress is not None:
             progress.close()
@@ -380,11 +394,11 @@ def _spec(file: Path) -> ClusterSpec:
 
 
 def _masked(content: str, spec: ClusterSpec) -> str:
-    if spec.security.password is None:
-        return content
+    from .core.logins import digest, passwords
     from .engines import quote
 
-    secret = spec.security.password.reveal()
-    for form in sorted({secret, quote(secret)}, key=len, reverse=True):
-        content = content.replace(form, "***")
+    for secret in passwords(spec.security).values():
+        forms = {secret.reveal(), quote(secret.reveal()), digest(secret)}
+        for form in sorted(forms, key=len, reverse=True):
+            content = content.replace(form, "***")
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -188,6 +189,25 @@ def passwords(b: Bench) -> None:
         b.log.append(f"{password}: {getattr(answer, 'reason', 'answers')}")
         other.close()
     b.say(0, "ACL SETUSER default <pw", "CONFIG SET requirepass third", "PING", "ACL LIST")
+    by_hash = hashlib.sha256(b"fourth").hexdigest()
+    b.say(0, f"ACL SETUSER default #{by_hash} #{by_hash}", "ACL LIST", "AUTH default fourth", "AUTH fourth")
+    b.say(0, f"ACL SETUSER default !{by_hash}", f"ACL SETUSER default !{by_hash}", "ACL LIST")
+    b.say(0, "ACL SETUSER default >fifth", "CONFIG SET requirepass third", "ACL LIST")
+    b.say(0, f"ACL SETUSER default resetpass #{by_hash}", "ACL LIST", "CONFIG GET requirepass")
+    b.say(
+        0, "CONFIG SET masteruser default", "CONFIG GET masteruser", "CONFIG SET masteruser ", "CONFIG GET masteruser"
+    )
+
+
+def opening(b: Bench) -> None:
+    """A server without any password takes every one, if the user has a name; the first that it is given closes it."""
+    b.say(0, "ACL LIST", "AUTH any", "AUTH default any", "AUTH other any", "PING")
+    b.say(0, f"ACL SETUSER default #{hashlib.sha256(b'pw').hexdigest()}", "PING", "ACL LIST", "AUTH pw")
+    for password in ("pw", None):
+        other = b.connect(password)
+        answer = other.ask({b.endpoints[0]: [("PING",)]}, timeout=2)[b.endpoints[0]]
+        b.log.append(f"{password}: {getattr(answer, 'reason', 'answers')}")
+        other.close()
 
 
 CONVERSATIONS: list[tuple[Callable[[Bench], None], int, str | None]] = [
@@ -197,6 +217,7 @@ CONVERSATIONS: list[tuple[Callable[[Bench], None], int, str | None]] = [
     (moving, 3, None),
     (migrating, 4, None),
     (passwords, 2, "pw"),
+    (opening, 1, None),
 ]
 
 

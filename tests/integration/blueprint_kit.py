@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -97,3 +98,13 @@ def site(root: Path, first_port: int, password: str | None = "a password", count
     paths = Paths(*(root / name for name in ("prefix", "etc", "data", "run", "log")))
     security = Security(Secret(password) if password is not None else None)
     return Site(root, replace(spec, hosts=(host,), paths=paths, security=security))
+
+
+def hash_without_passwords(config: str) -> str:
+    """The hash of a configuration but for what is changed live on running servers."""
+    lines = [
+        x
+        for x in config.splitlines(keepends=True)
+        if x.split(" ")[0] not in ("requirepass", "masterauth", "user", "protected-mode")
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -53,12 +53,21 @@ class RespTransport:
 
     Args:
         password: sent with AUTH where given; never logged.
+        user: whom to log in as. Without a name, a server that is open to all refuses every password; with it, it takes any.
         connect: opens streams in place of TCP.
         workers: how many nodes are spoken to at the same moment.
     """
 
-    def __init__(self, password: Secret | None = None, *, connect: Connect | None = None, workers: int = 64) -> None:
+    def __init__(
+        self,
+        password: Secret | None = None,
+        *,
+        user: str | None = None,
+        connect: Connect | None = None,
+        workers: int = 64,
+    ) -> None:
         self._password = password
+        self._user = user if password is not None else None
         self._connect = connect
         self._connections: dict[Endpoint, Connection] = {}
         self._addresses: dict[str, str] = {}
@@ -107,6 +116,7 @@ class RespTransport:
         options: dict[str, Any] = {
             "host": self.address(endpoint),
             "port": endpoint.port,
+            "username": self._user,
             "password": self._password.reveal() if self._password else None,
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,

@@ -43,6 +43,8 @@ _MODELS: Mapping[tuple[str, ...], type[Section]] = {
     ("mounts", "*"): MountSection,
     ("security",): SecuritySection,
     ("security", "password"): PasswordSection,
+    ("security", "previous"): PasswordSection,
+    ("security", "retired"): PasswordSection,
     ("paths",): PathsSection,
 }
 _WANTED = {

@@ -70,14 +70,14 @@ def loads(
         SpecError: with every problem that was found.
     """
     made = draft(read_yaml(text), (directory or Path.cwd()).absolute())
-    password = None
+    secrets: dict[str, Secret] = {}
     if made.sections or made.hosts:
         spec_checks.check(made)
         spec_storage.check(made)
-        password = spec_security.check(made, os.environ if env is None else env)
+        secrets = spec_security.check(made, os.environ if env is None else env)
     if made.problems:
         raise SpecError(made.problems, file=file)
-    return _spec(made, password), tuple(sorted(made.warnings, key=lambda p: (p.line, p.path, p.code)))
+    return _spec(made, secrets), tuple(sorted(made.warnings, key=lambda p: (p.line, p.path, p.code)))
 
 
 def _read(file: Path) -> str:
@@ -96,7 +96,7 @@ def _read(file: Path) -> str:
     raise SpecError([Problem(code, "", found, "a YAML file that can be read", hint)], file=str(file))
 
 
-def _spec(made: Draft, password: Secret | None) -> ClusterSpec:
+def _spec(made: Draft, secrets: Mapping[str, Secret]) -> ClusterSpec:
     """The frozen spec of a draft without problems."""
     at = made.sections
     engine, kept, security = at["engine"], at["persistence"], at["security"]
@@ -114,7 +114,7 @@ def _spec(made: Draft, password: Secret | None) -> ClusterSpec:
         settings=tuple(sorted((name.lower(), value) for name, value in at["settings"].items())),
         persistence=Persistence(kept.aof, str(kept.fsync), tuple(kept.save)),
         mounts=tuple(_mount(mount) for mount in at["mounts"]),
-        security=Security(password, security.open),
+        security=Security(secrets.get("password"), security.open, secrets.get("previous"), secrets.get("retired")),
         service_manager=ServiceManager(at["service_manager"]),
         transport=Transport(at["transport"]),
         spread=Domain(at["spread"]),

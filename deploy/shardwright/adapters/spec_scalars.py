@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 _SECRET = re.compile(r"pass|secret|token|requirepass|auth", re.IGNORECASE)
-_SECRET_FIELDS = ("password", "env", "file", "open")
+_SECRET_FIELDS = ("password", "previous", "retired", "env", "file", "open")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUE = ("true", "True", "TRUE")
 _FALSE = ("false", "False", "FALSE")

@@ -225,6 +225,12 @@ class SecuritySection(Section):
         default=PasswordSection.model_construct(env="", file=""), description="{env: NAME} or {file: PATH}"
     )
     open: bool = Field(default=False, description="whether to run without password")
+    previous: PasswordSection = Field(
+        default=PasswordSection.model_construct(env="", file=""), description="another password that is taken as well"
+    )
+    retired: PasswordSection = Field(
+        default=PasswordSection.model_construct(env="", file=""), description="a password that is to be refused"
+    )
 
 
 class PathsSection(Section):

@@ -18,20 +18,57 @@ from shardwright.model.secret import Secret
 from .regular_files import read_regular
 from .spec_checks import ssh_of
 from .spec_draft import Draft
-from .spec_schema import EngineSection, SecuritySection
+from .spec_schema import EngineSection, PasswordSection, SecuritySection
 from .spec_yaml import Path
 
-_AT: Path = ("security", "password")
+FIELDS = ("password", "previous", "retired")
+_PLACE = "password-placeholder"
 MAX_FILE = 4_096
 
 
-def check(draft: Draft, env: Mapping[str, str]) -> Secret | None:
-    """Adds every problem about security to `draft`, and gives the password where there is one that can be used."""
+def check(draft: Draft, env: Mapping[str, str]) -> dict[str, Secret]:
+    """Adds every problem about security to `draft`, and gives the passwords that can be used, by field."""
     _files(draft)
     section = draft.get("security", SecuritySection)
     if section is None:
-        return None
-    given = bool(section.password.env or section.password.file)
+        return {}
+    _whether(draft, section)
+    found: dict[str, Secret] = {}
+    for name in FIELDS:
+        source = getattr(section, name)
+        text = _read(draft, source, ("security", name), env) if _given(source) else None
+        if text is None:
+            continue
+        _judge(draft, name, text)
+        same = next((other for other, secret in found.items() if secret.reveal() == text), None)
+        if same is not None:
+            there = f"the same password as in security.{same}"
+            draft.refuse("password-same", ("security", name), there, "another one", "take one of the two lines out")
+        found[name] = Secret(text)
+    alone = next((n for n in FIELDS[1:] if _given(getattr(section, n)) and not _given(section.password)), None)
+    if alone is not None:
+        hint = "to go without a password again is not offered; password is the one that servers are to take"
+        draft.refuse("password-previous-alone", ("security", alone), "no password beside it", "security.password", hint)
+    return found
+
+
+def _given(source: PasswordSection) -> bool:
+    return bool(source.env or source.file)
+
+
+def _judge(draft: Draft, name: str, text: str) -> None:
+    """A password that is on its way out may be a poor one; it only has to be one that servers can hold."""
+    old = name != "password"
+    for problem in check_password(text):
+        if problem.code == "password-short" and old:
+            continue
+        add = draft.warn if problem.code == "password-short" or (problem.code == _PLACE and old) else draft.refuse
+        add(problem.code, ("security", name), problem.found, problem.wanted, problem.hint)
+
+
+def _whether(draft: Draft, section: SecuritySection) -> None:
+    """Whether there is to be a password at all."""
+    given = _given(section.password)
     loopback = bool(draft.hosts) and all(ipaddress.ip_address(h.address).is_loopback for _, h in draft.hosts)
     if given and section.open:
         draft.refuse("password-and-open", ("security", "open"), "a password and open: true", "one of them")
@@ -45,13 +82,6 @@ def check(draft: Draft, env: Mapping[str, str]) -> Secret | None:
         draft.refuse(
             "password-missing", ("security",), "no password, and addresses beyond loopback", "a password", hint
         )
-    text = _read(draft, section, env) if given else None
-    if text is None:
-        return None
-    for problem in check_password(text):
-        add = draft.warn if problem.code == "password-short" else draft.refuse
-        add(problem.code, _AT, problem.found, problem.wanted, problem.hint)
-    return Secret(text)
 
 
 def local_path(draft: Draft, text: str) -> FilePath:
@@ -59,20 +89,20 @@ def local_path(draft: Draft, text: str) -> FilePath:
     return FilePath(os.path.normpath(draft.directory / os.path.expanduser(text)))
 
 
-def _read(draft: Draft, section: SecuritySection, env: Mapping[str, str]) -> str | None:
-    if name := section.password.env:
+def _read(draft: Draft, source: PasswordSection, at: Path, env: Mapping[str, str]) -> str | None:
+    if name := source.env:
         if name not in env:
             known = re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None  # else it may be the password itself
             hint = f"export {name if known else 'NAME'}=...  in the shell, or as a secret of the pipeline"
             found = f"no variable {name}" if known else f"no variable of that name ({len(name)} characters)"
-            draft.refuse("password-env-missing", _AT, found, "the password in it", hint)
+            draft.refuse("password-env-missing", at, found, "the password in it", hint)
         return env.get(name)
-    return _read_file(draft, section.password.file)
+    return _read_file(draft, source.file, (*at, "file"))
 
 
-def _read_file(draft: Draft, text: str) -> str | None:
+def _read_file(draft: Draft, text: str, at: Path) -> str | None:
     """The first line, which must be the only one; a file that others can read is refused."""
-    where, at = local_path(draft, text), (*_AT, "file")
+    where = local_path(draft, text)
     try:
         raw, mode = read_regular(where, MAX_FILE)
     except OSError as error:

@@ -26,6 +26,7 @@ from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
 from .observing import look, refit
 from .restarting import other_part, restart
+from .rotating import Rotation
 from .waiting import Waiter
 
 ROUNDS = 24
@@ -46,7 +47,8 @@ _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it.
+    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it, and
+    how passwords are changed.
 
     Without a supervisor nothing is restarted, and without `restart` it is only asked who should be.
     """
@@ -59,6 +61,7 @@ class Means:
     progress: Progress = silent
     supervisor: Supervisor | None = None
     restart: bool = True
+    rotation: Rotation | None = None
 
 
 @dataclass(slots=True)

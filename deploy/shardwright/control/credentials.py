@@ -1,63 +1,55 @@
-"""Whether running servers take the password of `cluster.yml`, asked before their files are written anew.
+"""Which running servers would get another configuration, and whether they take a password of `cluster.yml`, asked before.
 
 Files that hold another password than the running servers would part a cluster at the next restart of any of them: the new
-one could log in nowhere. A deploy does not rotate passwords, so it refuses while the files still fit. Nothing is asked
-where no file of a running server would change, which keeps it out of the runs that change nothing.
+one could log in nowhere. So servers that take none of the passwords of `cluster.yml` are a refusal, and the others admit the
+new one before files are written. Nothing is asked where no file of a running server would change, which keeps it out of the
+runs that change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..core.host.changes import Stage, changes, is_running
 from ..core.host.state import HostState
 from ..core.host.words import subject
-from ..core.parsing import look_commands
-from ..errors import ObservationError, ShardwrightError
-from ..model.blueprint import Blueprint, File
-from ..model.observation import Silence
-from ..model.spec import HostSpec
-from ..ports import Transport
-from .observing import read_view
+from ..errors import ShardwrightError
+from ..model.blueprint import Blueprint, File, Instance
+from ..model.spec import HostSpec, Security
+from .rotating import Knock, Rotation, refused
 
-SECONDS = 5.0
+
+def rewritten(blueprint: Blueprint, state: HostState) -> tuple[Instance, ...]:
+    """Running servers of this host whose configuration would be written anew."""
+    files = {c.action.path for c in changes(blueprint, state).of(Stage.FILES) if isinstance(c.action, File)}
+    return tuple(
+        i
+        for i in blueprint.instances
+        if i.config in files and state.path(i.config).kind == "file" and is_running(i, state, blueprint.manager)
+    )
 
 
 def refusals(
-    host: HostSpec, blueprint: Blueprint, state: HostState, connect: Callable[[], Transport], *, password: bool
+    host: HostSpec,
+    blueprint: Blueprint,
+    state: HostState,
+    knock: Knock,
+    *,
+    security: Security,
 ) -> tuple[ShardwrightError, ...]:
-    """An error if a running server of this host, whose configuration would be written anew, refuses the password.
+    """An error if a running server of this host, whose configuration would be written anew, takes no password of ours.
 
     Args:
         host: of the spec.
         blueprint: what it should be.
         state: what was found there.
-        connect: makes the transport, which is closed here; called only where there is something to ask.
-        password: whether the spec has one.
+        knock: makes a transport that logs in with just this password; called only where there is something to ask.
+        security: the passwords.
     """
-    rewritten = {c.action.path for c in changes(blueprint, state).of(Stage.FILES) if isinstance(c.action, File)}
-    asked = [
-        i
-        for i in blueprint.instances
-        if i.config in rewritten and state.path(i.config).kind == "file" and is_running(i, state, blueprint.manager)
-    ]
+    asked = rewritten(blueprint, state)
     if not asked:
         return ()
-    transport = connect()
+    main = knock(security.password)
     try:
-        answers = transport.ask({i.endpoint: look_commands(()) for i in asked}, timeout=SECONDS)
-        views = {e: read_view(e, answer, transport) for e, answer in answers.items()}
+        refusing = Rotation(security, main, knock).survey(instance.endpoint for instance in asked).refusing
     finally:
-        transport.close()
-    refusing = [str(e) for e, v in views.items() if isinstance(v, Silence) and v.reason == "unauthorised"]
-    if not refusing:
-        return ()
-    wanted = "the password of cluster.yml" if password else "access without a password"
-    return (
-        ObservationError(
-            "password-refused",
-            f"{subject(host)}: {', '.join(refusing)} refused {wanted}; nothing was changed",
-            hint="give the password that the servers have; to change it, first on every running server: CONFIG SET "
-            "masterauth, then on every one CONFIG SET requirepass, then deploy with the new one",
-        ),
-    )
+        main.close()
+    return (refused(refusing, security, f"{subject(host)}: "),) if refusing else ()

@@ -8,15 +8,27 @@ from ..core.config_lines import ConfigFile
 from ..core.consolidation import consolidate
 from ..core.drifting import drift_report, drifts
 from ..core.fitting import fit
+from ..core.logins import valid
 from ..core.running_settings import asked_names
 from ..model.drift import Drift
 from ..model.endpoint import Endpoint
 from ..model.report import Finding
+from ..model.state import ClusterState
 from ..model.topology import Topology
 from .converging import Means
 from .observing import observe
 from .passwords import unlike
 from .run import Proof
+
+
+def _logins(state: ClusterState, means: Means) -> dict[Endpoint, str]:
+    """What else than declared the nodes that answer let clients log in with, in words."""
+    rotation = means.rotation
+    if rotation is None or rotation.security.password is None:
+        return {}
+    wanted = valid(rotation.security)
+    found = rotation.survey(state.nodes).standings.items()
+    return {e: ", ".join(sorted(s.takes)) for e, s in found if s.takes != wanted}
 
 
 def find_drift(
@@ -43,5 +55,5 @@ def find_drift(
     state = consolidate(observe(transport, (node.endpoint for node in topology.nodes), names))
     fitted = fit(topology, state)
     others = unlike(transport, state.nodes, means.password)
-    rows = drifts(fitted, state, unlike=others, files=files, hosts=hosts)
+    rows = drifts(fitted, state, unlike=others, logins=_logins(state, means), files=files, hosts=hosts)
     return Proof(drift_report(fitted, state, rows, with_hosts=files is not None))

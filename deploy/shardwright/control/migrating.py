@@ -209,7 +209,7 @@ class _Lane:
     def _migrations(self) -> list[Command]:
         """As many keys as fit into one pipeline, taken off what is held; a MIGRATE names keys of one slot only."""
         step = self.moves[0]
-        auth: tuple[str | Secret, ...] = ("AUTH", self.password) if self.password else ()
+        auth: tuple[str | Secret, ...] = ("AUTH2", "default", self.password) if self.password else ()
         room = max(1, min(MOST_KEYS, int(self._ease * AIM_BYTES / self._key_bytes)))
         chosen: list[Command] = []
         self._sent = []

@@ -68,7 +68,7 @@ def _hand_over(step: FinishSlot, transport: Transport) -> Silence | str | None:
 
 
 def _migrate(step: FinishSlot, keys: list[Reply], password: Secret | None) -> Command:
-    auth: tuple[str | Secret, ...] = ("AUTH", password) if password else ()
+    auth: tuple[str | Secret, ...] = ("AUTH2", "default", password) if password else ()
     names = [key for key in keys if isinstance(key, bytes)]
     limit = int(TIMEOUT * 1000)
     return ("MIGRATE", step.target_address, step.target.port, "", 0, limit, *auth, "KEYS", *names)

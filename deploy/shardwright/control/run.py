@@ -6,20 +6,26 @@ Knows neither hosts nor pods: whoever started the servers hands over its own fin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.outdated import by_view
+from ..core.planning import plan
 from ..core.verification import verify
-from ..model.plan import Phase, Until
+from ..core.verification.passwords import password_findings
+from ..model.endpoint import Endpoint
+from ..model.plan import Phase, Plan, Until
 from ..model.progress import Moment, ProgressEvent
 from ..model.report import Finding, Report, Severity
+from ..model.standing import Given
 from ..model.state import ClusterState
 from ..model.topology import Topology
-from .aging import Ages, ages
+from ..ports import Transport
+from .aging import Ages, aged_by_view, ages
 from .canary import canaries
 from .converging import Means, Outcome, converge
 from .observing import look, look_fitted
 from .passwords import unlike
+from .rotating import refused
 from .waiting import Waiter, not_whole
 
 CALM_LIMIT = 30.0
@@ -34,6 +40,33 @@ class Proof:
 
     report: Report
     outcome: Outcome | None = None
+
+
+def foresee(topology: Topology, means: Means) -> Plan:
+    """What `form_and_verify` would do, changes of passwords included; touches nothing.
+
+    Raises:
+        ObservationError: as planning raises; ``password-refused``.
+        PlanError: as planning raises.
+    """
+    rotation = means.rotation
+    if rotation is None or rotation.security.password is None:
+        return _foreseen(topology, means, means.transport)
+    found = rotation.survey(_servers(topology))
+    if found.refusing:
+        raise refused(found.refusing, rotation.security)
+    before, after = rotation.forecast(found)
+    made = _foreseen(topology, means, rotation.entering(found))
+    return replace(made, phases=(*before, *made.phases, *after))
+
+
+def _foreseen(topology: Topology, means: Means, transport: Transport) -> Plan:
+    """The plan for the cluster, with the restarts that hosts tell of; without a supervisor those that servers show."""
+    fitted, state = look_fitted(topology, transport)
+    if means.supervisor is None:
+        return plan(fitted, aged_by_view(fitted, state))
+    fitted, known = ages(fitted, state, means.supervisor, transport)
+    return plan(fitted, known.add(fitted, state) if means.restart else state)
 
 
 def form_and_verify(
@@ -56,12 +89,42 @@ def form_and_verify(
     Raises:
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
+    if means.rotation is not None:
+        means.rotation.admit(_servers(topology), means.progress)
     outcome = converge(topology, means, fitting=fitting)
     fitted = outcome.topology
     state = _calmed(fitted, outcome.state, means)
     state, ghosts = _stay_forgotten(fitted, state, outcome, means)
+    if means.rotation is not None:
+        if not not_whole(fitted, state):
+            means.rotation.retire(_servers(fitted), means.progress)
+        outcome.phases += means.rotation.done
     found = [*further, *ghosts, *_outdated(fitted, state, outcome.ages)]
     return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
+
+
+def _servers(topology: Topology) -> list[Endpoint]:
+    """All that cluster.yml names, spares too: they are to be of use with the password of the others."""
+    return [node.endpoint for node in (*topology.nodes, *topology.spares)]
+
+
+def _logins(topology: Topology, means: Means) -> list[Finding]:
+    """Who may log in, tried with new connections where an old password is known."""
+    rotation = means.rotation
+    if rotation is None or rotation.security.password is None:
+        return []
+    security, found = rotation.security, rotation.survey(_servers(topology))
+    named = {node.endpoint: node.name for node in (*topology.nodes, *topology.spares)}
+    names = {e: name for e, name in named.items() if e in {*found.standings, *found.unheard}}
+    return [
+        *password_findings(
+            names,
+            found.standings,
+            retired=rotation.takers(Given.RETIRED, names)[0] if security.retired else None,
+            previous=rotation.takers(Given.PREVIOUS, names)[0] if security.previous else None,
+            stale_files=bool(rotation.done) and not rotation.writes_files,
+        )
+    ]
 
 
 def _calmed(topology: Topology, state: ClusterState, means: Means) -> ClusterState:
@@ -141,7 +204,7 @@ def prove(
     extra = list(further)
     if canary and state.nodes:
         extra += canaries(topology, state, means.transport, means.clock)
-    extra += _passwords(topology, state, means)
+    extra += [*_passwords(topology, state, means), *_logins(topology, means)]
     report = verify(topology, state, extra)
     means.progress(ProgressEvent(Moment.FINISHED if report.healthy else Moment.FAILED, "verify"))
     return report

@@ -26,6 +26,7 @@ from shardwright.model.topology import Node, Topology
 
 from . import config_text, host_services
 from .host_paths import HostPaths
+from .logins import digest
 from .rendering import render
 
 _NFS_OPTIONS = "nfsvers=4.1,hard,timeo=600,retrans=2,noresvport,noatime,nconnect=1,nosuid,nodev,noexec"
@@ -161,6 +162,7 @@ def _config_values(site: Site, node: Node, instance: Instance) -> dict[str, obje
         "log": instance.log,
         "notify": site.notify,
         "password": password.reveal() if password is not None else "",
+        "admitted": [digest(password), digest(spec.security.previous)] if password and spec.security.previous else [],
         "live": site.topology.live,
         "settings": site.topology.settings,
     }

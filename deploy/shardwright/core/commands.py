@@ -1,12 +1,14 @@
 """From a step to the commands that carry it out: the one place that spells CLUSTER commands.
 
-Knows nothing of replies. Moves of slots have no fixed commands, since they go on until the slots are empty: `control`.
+Knows nothing of replies. Moves of slots have no fixed commands, since they go on until the slots are empty, and commands
+that hold a password are made where the password is: both in `control`.
 """
 
 from __future__ import annotations
 
 from ..model.plan import (
     AddSlots,
+    AdmitPassword,
     CloseSlot,
     Configure,
     Failover,
@@ -17,8 +19,10 @@ from ..model.plan import (
     Replicate,
     Reset,
     Restart,
+    RetirePassword,
     SetEpoch,
     Step,
+    UsePassword,
 )
 from ..model.wire import Command
 
@@ -27,7 +31,7 @@ def commands(step: Step) -> tuple[Command, ...]:
     """The commands of `step`, for the node that it names.
 
     Raises:
-        ValueError: the step moves slots, or is not the server's to do.
+        ValueError: the step moves slots, is not the server's to do, or needs a password.
     """
     match step:
         case Configure(setting=name, value=value):
@@ -54,3 +58,5 @@ def commands(step: Step) -> tuple[Command, ...]:
             raise ValueError(f"a {type(step).__name__} is a loop, not a command")
         case Restart():
             raise ValueError("a restart is the service manager's")
+        case AdmitPassword() | UsePassword() | RetirePassword():
+            raise ValueError(f"a {type(step).__name__} needs what no step holds: a password")

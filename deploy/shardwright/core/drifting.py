@@ -32,6 +32,7 @@ def drifts(
     state: ClusterState,
     *,
     unlike: Collection[Endpoint] = (),
+    logins: Mapping[Endpoint, str] | None = None,
     files: Mapping[Endpoint, ConfigFile] | None = None,
     hosts: Iterable[Drift] = (),
 ) -> tuple[Drift, ...]:
@@ -41,6 +42,7 @@ def drifts(
         topology: what should be, fitted to what runs.
         state: all nodes, asked for every setting that `running_settings.asked_names` lists.
         unlike: nodes with another password for replication.
+        logins: which passwords nodes take, by their fields, where that is not what was declared.
         files: configuration files by node, where the hosts were looked at.
         hosts: what was found there besides.
     """
@@ -56,6 +58,8 @@ def drifts(
                 found += _owned(node, seen, file)
         if file is not None:
             found += _lines(node, seen, file)
+        if logins and node.endpoint in logins:
+            found.append(_login(node, logins[node.endpoint]))
         if node.endpoint in unlike:
             found.append(_password(node))
     stopped = {d.subject for d in found if d.code == "drift-service"}
@@ -178,6 +182,20 @@ def _password(node: Node) -> Drift:
         "masterauth",
         "the cluster's password",
         "another one",
+        Mend.LIVE,
+        hint,
+    )
+
+
+def _login(node: Node, taken: str) -> Drift:
+    hint = "a deploy admits what is to be taken, and at its end refuses what is not"
+    return Drift(
+        "drift-password",
+        Truth.SERVER,
+        node.name,
+        "passwords",
+        "security.password, and previous",
+        taken,
         Mend.LIVE,
         hint,
     )

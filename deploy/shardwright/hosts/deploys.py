@@ -20,6 +20,7 @@ def cluster() -> None:
     """The main job: bare hosts to a proved cluster."""
     operations.lock(name="Take the cluster's lock")
     operations.look(name="Look at the hosts")
+    forming.admit(name="Admit the password")
     for stage in host.loop(Stage):  # type: ignore[no-untyped-call]
         operations.bring(name=stage.value, stage=stage)
     forming.form(name="Form and verify the cluster")

@@ -18,24 +18,18 @@ from pyinfra.api.state import State
 
 from ..adapters import terminal
 from ..adapters.clock import RealClock
-from ..adapters.resp import RespTransport
-from ..control.aging import ages
 from ..control.converging import Means
-from ..control.observing import look_fitted
-from ..control.run import Proof, form_and_verify, verify_only
+from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.host import preflight
-from ..core.planning import plan
 from ..errors import ShardwrightError
 from ..model.progress import Progress, silent
 from ..model.report import Finding, Severity
 from ..model.run import Verdict
-from ..model.spec import Transport
-from . import recording
+from . import logins, recording
 from .busprobe import HostProber
 from .operations import Commands, fail, succeed
 from .results import Run, here, run_of
 from .supervising import HostSupervisor
-from .tunnels import through_ssh
 
 
 @operation()
@@ -45,6 +39,29 @@ def form() -> Commands:
     run = run_of(state)
     if host is elected(state, run):
         yield from once(state, run, form_and_verify, forecast=True)
+
+
+@operation()
+def admit() -> Commands:
+    """Let running servers take the new password before any file that only it fits is written; on one host's behalf."""
+    host, state = here()
+    run = run_of(state)
+    if not state.is_executing or host is not elected(state, run) or not logins.files_change(run):
+        return
+    progress = terminal.progress_to(sys.stderr)
+    rotation = logins.rotation(state, run)
+    try:
+        rotation.admit(logins.running(run), progress)
+    except ShardwrightError as error:
+        run.error = error
+        yield FunctionCommand(fail, (), {})
+        return
+    finally:
+        progress.close()
+        rotation.main.close()
+        run.admitted = rotation.done
+    if rotation.done:
+        yield FunctionCommand(succeed, (), {})
 
 
 @operation()
@@ -103,6 +120,8 @@ def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
     finally:
         progress.close()
         means.transport.close()
+    if proof.outcome is not None:
+        proof.outcome.phases[:0] = run.admitted
     run.outcome = proof
     _keep_restarts(run, proof)
     _show(run, proof)
@@ -139,9 +158,7 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        topology, seen = look_fitted(run.environment.topology, means.transport)
-        topology, known = ages(topology, seen, means.supervisor, means.transport)
-        made = plan(topology, known.add(topology, seen) if run.restart else seen)
+        made = foresee(run.environment.topology, means)
     finally:
         means.transport.close()
     words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]
@@ -149,17 +166,17 @@ def _show_plan(state: State, run: Run) -> None:
 
 
 def _means(state: State, run: Run, progress: Progress) -> Means:
-    spec = run.environment.spec
-    connect = through_ssh(state, run) if spec.transport is Transport.SSH else None
-    transport = RespTransport(spec.security.password, connect=connect)
+    security = run.environment.spec.security
+    rotation = logins.rotation(state, run)
     allowed = tuple(name for name in run.allow.split(",") if name)
     return Means(
-        transport,
+        rotation.main,
         RealClock(),
         HostProber(state, run),
-        spec.security.password,
+        security.password,
         allowed,
         progress,
         HostSupervisor(state, run),
         run.restart,
+        rotation,
     )

@@ -14,18 +14,15 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
-from ..adapters.resp import RespTransport
 from ..control import credentials
 from ..core.host import batches, carrying
 from ..core.host.changes import Change, Stage
 from ..core.host.removal import Removal, left_behind, removals
 from ..core.host.words import explained
 from ..errors import ShardwrightError
-from ..model.spec import Transport
-from . import looking, shell
+from . import logins, looking, shell
 from .lock import hold
 from .results import HostResult, Run, here, run_of
-from .tunnels import through_ssh
 
 Commands = Generator[FunctionCommand, None, None]
 
@@ -149,13 +146,8 @@ def _of(state: State, host: Host) -> tuple[Run, HostResult]:
 def _refused_password(state: State, run: Run, result: HostResult) -> tuple[ShardwrightError, ...]:
     assert result.state is not None
     assert result.blueprint is not None
-    spec = run.environment.spec
-    password = spec.security.password
-
-    def connect() -> RespTransport:
-        return RespTransport(password, connect=through_ssh(state, run) if spec.transport is Transport.SSH else None)
-
-    return credentials.refusals(result.spec, result.blueprint, result.state, connect, password=password is not None)
+    knock, security = logins.knocking(state, run), run.environment.spec.security
+    return credentials.refusals(result.spec, result.blueprint, result.state, knock, security=security)
 
 
 def _failed(result: HostResult, error: ShardwrightError) -> FunctionCommand:

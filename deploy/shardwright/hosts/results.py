@@ -24,6 +24,7 @@ from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
 from ..model.drift import Drift
 from ..model.endpoint import Endpoint
+from ..model.plan import Phase
 from ..model.run import Command
 from ..model.spec import HostSpec
 from .lock import Held
@@ -69,6 +70,7 @@ class Run:
         allow: hazards that are consented to, by name, with commas between.
         restart: servers may be restarted where that is wanted and safe.
         lock: the cluster's, while it is held.
+        admitted: what was done about passwords before files were written.
         outcome: what the forming step gave.
         error: what ended the run; without one, `exit_code` says how a failed run ends (1: not proved).
         run_id: of the record.
@@ -84,6 +86,7 @@ class Run:
     allow: str = ""
     restart: bool = True
     lock: Held | None = None
+    admitted: list[Phase] = field(default_factory=list)
     outcome: object = None
     error: ShardwrightError | None = None
     exit_code: int = 1

@@ -161,6 +161,38 @@ class Restart:
         return f"restart {self.node}: {self.why}"
 
 
+@dataclass(frozen=True, slots=True)
+class AdmitPassword:
+    """Let `node` take `security.password`, and `security.previous` where there is one, beside those that it takes."""
+
+    node: Endpoint
+
+    def __str__(self) -> str:
+        return f"admit the password on {self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class UsePassword:
+    """Let `node` log in at its primary with `security.password`; `user` is the name it says, empty for none."""
+
+    node: Endpoint
+    user: str = ""
+
+    def __str__(self) -> str:
+        return f"replicate with the password on {self.node}" + (f" as user {self.user}" if self.user else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RetirePassword:
+    """Let `node` take no other password of `cluster.yml` than those that are to be valid; `closing`: nor none at all."""
+
+    node: Endpoint
+    closing: bool = False
+
+    def __str__(self) -> str:
+        return f"refuse {'clients without a password' if self.closing else 'the old password'} on {self.node}"
+
+
 Step = (
     Configure
     | SetEpoch
@@ -174,6 +206,9 @@ Step = (
     | MigrateSlots
     | Reset
     | Restart
+    | AdmitPassword
+    | UsePassword
+    | RetirePassword
 )
 
 
@@ -184,7 +219,8 @@ class Until(StrEnum):
     `FOLLOWING`: every `Replicate` read back. `WHOLE`: every node is in its place, all views agree,
     the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
     `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the cluster is whole.
-    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing.
+    `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing. `LOGGED_IN`: what logs in
+    and what does not is as it should be, tried with new connections.
 
     Of a rolling restart, in which servers that still wait for theirs may lack the link to a newer primary: `READY`: the
     cluster is whole. `HANDED`: the failed over lead, and it is whole. `RESTARTED`: the restarted are other processes of
@@ -204,6 +240,7 @@ class Until(StrEnum):
     READY = "ready"
     HANDED = "handed"
     RESTARTED = "restarted"
+    LOGGED_IN = "logged-in"
 
 
 @dataclass(frozen=True, slots=True)

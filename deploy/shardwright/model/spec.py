@@ -109,10 +109,15 @@ class MountSpec:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """`password` is for clients and for replication; none only where every address is loopback or the spec says open."""
+    """`password` is for clients and for replication; none only where every address is loopback or the spec says open.
+
+    `previous` is still taken beside it; `retired` must be refused. Running servers may know either, and not `password` yet.
+    """
 
     password: Secret | None = None
     open: bool = False
+    previous: Secret | None = None
+    retired: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

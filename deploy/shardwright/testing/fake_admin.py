@@ -1,6 +1,7 @@
 """Passwords and settings of a fake server: AUTH, ACL, CONFIG.
 
-There is one user, `default`, with any number of passwords: enough to rotate one with two of them valid in between.
+There is one user, `default`, with any number of passwords, kept as hashes: enough to rotate one with two of them valid in
+between.
 """
 
 from __future__ import annotations
@@ -17,16 +18,29 @@ if TYPE_CHECKING:
     from .fake_server import FakeServer
 
 
-def auth(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
-    """AUTH [user] password."""
-    user, given = (b"default", argv[1]) if len(argv) == 2 else (argv[1], argv[2])
-    if not s.passwords and len(argv) == 2:
-        return ReplyError(
+def digest(password: str) -> str:
+    """A password as ACLs keep it."""
+    return hashlib.sha256(password.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def login(s: FakeServer, user: str, password: str) -> str:
+    """What a server says to somebody who logs in, with no user's name where `user` is empty; nothing where it is content."""
+    if not s.passwords and not user:
+        return (
             "ERR AUTH <password> called without any password configured for the default user. "
             "Are you sure your configuration is correct?"
         )
-    if user != b"default" or (s.passwords and given.decode("utf-8", "replace") not in s.passwords):
-        return ReplyError("WRONGPASS invalid username-password pair or user is disabled.")
+    if user not in ("", "default") or (s.passwords and digest(password) not in s.passwords):
+        return "WRONGPASS invalid username-password pair or user is disabled."
+    return ""
+
+
+def auth(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
+    """AUTH [user] password."""
+    user, given = (b"", argv[1]) if len(argv) == 2 else (argv[1], argv[2])
+    refused = login(s, user.decode("utf-8", "replace"), given.decode("utf-8", "replace"))
+    if refused:
+        return ReplyError(refused)
     session.logged_in = True
     return OK
 
@@ -37,15 +51,18 @@ def acl(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
     if sub == "whoami":
         return b"default"
     if sub == "list":
-        hashes = [f" #{hashlib.sha256(p.encode()).hexdigest()}" for p in s.passwords.values()] or [" nopass"]
+        hashes = [f" #{held}" for held in s.passwords] or [" nopass"]
         return [f"user default on{''.join(hashes)} ~* &* +@all".encode()]
     if sub != "setuser" or argv[2:3] != [b"default"]:
         return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try ACL HELP.")
     for rule in (w.decode("utf-8", "replace") for w in argv[3:]):
-        if rule.startswith(">"):
-            s.passwords[rule[1:]] = rule[1:]
-        elif rule.startswith("<"):
-            if s.passwords.pop(rule[1:], None) is None:
+        if rule.startswith((">", "#")):
+            s.passwords.setdefault(digest(rule[1:]) if rule[0] == ">" else rule[1:])
+        elif rule.startswith(("<", "!")):
+            held = digest(rule[1:]) if rule[0] == "<" else rule[1:]
+            if held in s.passwords:
+                del s.passwords[held]
+            else:
                 return ReplyError(
                     f"ERR Error in ACL SETUSER modifier '{rule}': "
                     "The password you are trying to remove from the user does not exist"
@@ -87,9 +104,10 @@ def _config_set(s: FakeServer, session: Session, given: list[str]) -> Reply:
         kept = fake_settings.canonical(name)
         if kept == "appendonly" and value == "yes" and s.settings[kept] != "yes":
             s.rewriting_until = s.clock.now() + 0.3
+        same = s.settings[kept] == value
         s.settings[kept] = fake_settings.shown(kept, value)
-        if kept == "requirepass":
-            s.passwords = {value: value} if value else {}
+        if kept == "requirepass" and not same:
+            s.passwords = {digest(value): None} if value else {}
             session.logged_in = True
     s.update_state()
     return OK

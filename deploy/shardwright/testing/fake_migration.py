@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..model.slots import SLOT_COUNT, SlotSet, slot_of
 from ..model.wire import Reply, ReplyError
-from . import fake_gossip, fake_replication
+from . import fake_admin, fake_gossip, fake_replication
 from .fake_replies import OK, SYNTAX
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def keys_of(argv: list[bytes]) -> list[bytes]:
 
 
 def migrate(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
-    """MIGRATE host port key|"" 0 timeout [COPY] [REPLACE] [AUTH password] [KEYS key ...]."""
+    """MIGRATE host port key|"" 0 timeout [COPY] [REPLACE] [AUTH password | AUTH2 user password] [KEYS key ...]."""
     upper = [word.upper() for word in argv]
     options = upper[6 : upper.index(b"KEYS", 6) if b"KEYS" in upper[6:] else None]
-    password = argv[6 + options.index(b"AUTH") + 1].decode() if b"AUTH" in options else None
+    user, password = _credentials(argv, options)
     now = s.clock.now()
     found = {key: value for key in keys_of(argv) if (value := s.store.get(key, now)) is not None}
     if not found:
@@ -44,7 +44,7 @@ def migrate(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     target = s.cluster.listening(at, client=True)
     if target is None or target.frozen or s.cluster.is_cut(s, target) or s.cluster.is_cut(target, s):
         return ReplyError("IOERR error or timeout writing to target instance")
-    refused = _refused(s, target, found, password, replace=b"REPLACE" in options)
+    refused = _refused(s, target, found, user, password, replace=b"REPLACE" in options)
     for key, value in found.items() if not isinstance(refused, str) else ():
         if key in refused:
             continue
@@ -57,14 +57,22 @@ def migrate(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     return OK
 
 
+def _credentials(argv: list[bytes], options: list[bytes]) -> tuple[str, str | None]:
+    for name, count in ((b"AUTH", 1), (b"AUTH2", 2)):
+        if name in options:
+            at = 6 + options.index(name) + 1
+            return argv[at].decode() if count == 2 else "", argv[at + count - 1].decode("utf-8", "surrogateescape")
+    return "", None
+
+
 def _refused(
-    s: FakeServer, target: FakeServer, keys: dict[bytes, bytes], password: str | None, *, replace: bool
+    s: FakeServer, target: FakeServer, keys: dict[bytes, bytes], user: str, password: str | None, *, replace: bool
 ) -> str | set[bytes]:
     """What the target says to all of the keys, or which of them it refuses because it has them."""
     if target.passwords and password is None:
         return "NOAUTH Authentication required."
-    if password is not None and target.passwords and password not in target.passwords:
-        return "WRONGPASS invalid username-password pair or user is disabled."
+    if password is not None and (words := fake_admin.login(target, user, password)):
+        return words
     slot = slot_of(next(iter(keys)))
     owner = target.owner_of(slot)
     if owner is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from . import fake_failover
+from . import fake_admin, fake_failover
 
 if TYPE_CHECKING:
     from .fake_server import FakeServer
@@ -177,7 +177,8 @@ def connect(s: FakeServer) -> None:
 
 def _synchronise(s: FakeServer, target: FakeServer) -> None:
     c, source = s.copying, target.copying
-    if target.passwords and s.settings["masterauth"] not in target.passwords:
+    auth = s.settings["masterauth"]
+    if (target.passwords and not auth) or (auth and fake_admin.login(target, s.settings["masteruser"], auth)):
         return
     if target is s or (target.myself.replica and not source.up):
         return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..model.endpoint import Endpoint
-from . import fake_failover, fake_gossip, fake_replication
+from . import fake_admin, fake_failover, fake_gossip, fake_replication
 from .fake_settings import defaults
 from .fake_store import Store
 from .fake_wire import Address, Peer
@@ -103,7 +103,7 @@ class FakeServer:
     def _new_process(self) -> None:
         self.settings = dict(self.config_file)
         given = self.settings["requirepass"]
-        self.passwords: dict[str, str] = {given: given} if given else {}
+        self.passwords: dict[str, None] = {fake_admin.digest(given): None} if given else {}
         self.run_id = self.cluster.new_id()
         self.pid = 1000 + self.boot
         self.started = self.clock.now()

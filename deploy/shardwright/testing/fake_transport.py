@@ -7,6 +7,7 @@ decides, as they would be over a network: whoever dies at effect *n* leaves any 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..model.endpoint import Endpoint
@@ -23,42 +24,59 @@ if TYPE_CHECKING:
 LATENCY = 0.001
 """Seconds of a round trip."""
 POLL = 0.005
+_LOGIN_REFUSED = ("NOAUTH", "WRONGPASS", "ERR AUTH <password> called without any password")
 
 
 class Killed(BaseException):
     """Whoever ran the deploy died here. No `Exception`, so that nothing on the way mistakes it for a failure."""
 
 
+@dataclass
+class _Fate:
+    """What happens at which effect, and how many were begun."""
+
+    faults: dict[int, str] = field(default_factory=dict)
+    effects: int = 0
+
+
 class FakeTransport:
     """One client of the servers of a `FakeCluster`. `effects` counts those that were begun."""
 
-    def __init__(self, cluster: FakeCluster, password: Secret | None) -> None:
+    def __init__(self, cluster: FakeCluster, password: Secret | None, fate: _Fate | None = None) -> None:
         self._cluster = cluster
         self._password = password
         self._sessions: dict[Endpoint, tuple[int, Session]] = {}
-        self._faults: dict[int, str] = {}
-        self.effects = 0
+        self._fate = fate or _Fate()
+
+    @property
+    def effects(self) -> int:
+        """How many were begun."""
+        return self._fate.effects
+
+    def logging_in_with(self, password: Secret | None) -> FakeTransport:
+        """Another one of the same client: new connections, the same count of effects and the same fate."""
+        return FakeTransport(self._cluster, password, self._fate)
 
     def fail_before(self, number: int) -> None:
         """Raise `Killed` in place of effect `number`, counted from 1."""
-        self._faults[number] = "before"
+        self._fate.faults[number] = "before"
 
     def fail_after(self, number: int) -> None:
         """Raise `Killed` after effect `number`."""
-        self._faults[number] = "after"
+        self._fate.faults[number] = "after"
 
     def lose_reply(self, number: int) -> None:
         """Let the connection break after effect `number`, before its reply arrives."""
-        self._faults[number] = "reply"
+        self._fate.faults[number] = "reply"
 
     def lose_request(self, number: int) -> None:
         """Let the connection break before effect `number` reaches its node."""
-        self._faults[number] = "request"
+        self._fate.faults[number] = "request"
 
     def count(self) -> str:
         """Begin one more effect, also one by other means than a command; gives the fault that it meets."""
-        self.effects += 1
-        return self._faults.get(self.effects, "")
+        self._fate.effects += 1
+        return self._fate.faults.get(self.effects, "")
 
     def address(self, endpoint: Endpoint) -> str:
         """See `ports.Transport.address`: hosts are IP addresses here."""
@@ -112,7 +130,7 @@ class FakeTransport:
         if boot != server.boot:
             session = Session()
             if self._password is not None:
-                reply = execute(server, session, [b"AUTH", self._password.reveal().encode()])
+                reply = execute(server, session, [b"AUTH", b"default", self._password.reveal().encode()])
                 if isinstance(reply, ReplyError):
                     return _unauthorised(endpoint)
             self._sessions[endpoint] = (server.boot, session)
@@ -161,7 +179,7 @@ def _answer(endpoint: Endpoint, call: _Call | Silence, timeout: float) -> Answer
     if isinstance(call, Silence):
         return call
     for reply in call.replies:
-        if isinstance(reply, ReplyError) and reply.message.startswith(("NOAUTH", "WRONGPASS")):
+        if isinstance(reply, ReplyError) and reply.message.startswith(_LOGIN_REFUSED):
             return _unauthorised(endpoint)
         if isinstance(reply, ReplyError) and reply.message.startswith("LOADING"):
             return Silence(endpoint, "loading", "the server is loading its data")

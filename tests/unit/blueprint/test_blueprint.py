@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -259,3 +260,15 @@ def test_the_nasty_password_stays_one_word_on_one_line() -> None:
 def test_instances_that_hold_no_place_are_deployed_too() -> None:
     spec = replace(lab(), hosts=(*lab().hosts, HostSpec("h7", "10.99.0.17", (6379,), zone="a", leaving=True)))
     assert [len(blueprint_of(spec, h.name).instances) for h in spec.hosts] == [1] * 7
+
+
+def test_the_file_takes_the_previous_password_by_its_hash_and_not_the_retired_one() -> None:
+    spec = replace(lab(), security=Security(Secret("new"), previous=Secret("old"), retired=Secret("older")))
+    text = text_of(blueprint_of(spec), "/6379.conf")
+    new, old = (hashlib.sha256(word).hexdigest() for word in (b"new", b"old"))
+    assert f"requirepass new\nmasterauth new\nuser default on #{new} #{old} ~* &* +@all\n" in text
+    assert not [line for line in text.splitlines() if line.split(" ")[-1] in ("old", "older")]
+    alone = text_of(
+        blueprint_of(replace(spec, security=Security(Secret("new"), retired=Secret("older")))), "/6379.conf"
+    )
+    assert alone == text.replace(f"user default on #{new} #{old} ~* &* +@all\n", "")

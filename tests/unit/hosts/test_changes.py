@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from shardwright.core.host.state import DataState, HostState, KernelState, PathS
 from shardwright.model.blueprint import Blueprint, File, Mount
 
 CONFIG = "/etc/shardwright/captured/6379.conf"
+LOGINS = (["requirepass"], ["masterauth"], ["user"], ["protected-mode"])
 UNIT = "shardwright-captured@6379.service"
 
 
@@ -70,6 +72,19 @@ def test_a_server_that_was_only_switched_to_aof_needs_no_restart(blueprint: Blue
     content = next(f.content for f in blueprint.files if f.path == CONFIG)
     off = hashlib.sha256(with_appendonly(content, "no").encode()).hexdigest()
     assert changes(blueprint, replace(running, started=(("h1:6379", off),))).restart_needed == ()
+
+
+def test_a_server_whose_password_was_changed_live_needs_no_restart(blueprint: Blueprint, running: HostState) -> None:
+    import hashlib
+
+    content = next(f.content for f in blueprint.files if f.path == CONFIG)
+    before = re.sub(r"^(requirepass|masterauth) .*$", r"\1 another", content, flags=re.MULTILINE)
+    before = before.replace("masterauth another\n", "masterauth another\nuser default on #00 ~* &* +@all\n")
+    assert before.count("another") == 2
+    bare = "".join(x for x in before.splitlines(keepends=True) if x.split()[:1] not in LOGINS)
+    sums = [hashlib.sha256(text.encode()).hexdigest() for text in (bare, bare.replace("port 6379", "port 6380"))]
+    found = [changes(blueprint, replace(running, started=(("h1:6379", s),))).restart_needed for s in sums]
+    assert found == [(), (("h1:6379", (CONFIG,)),)]
 
 
 @pytest.mark.parametrize("changed", [{"mode": "644"}, {"owner": "nobody"}, {"group": "root"}])

@@ -312,3 +312,33 @@ def test_a_thousand_hosts_are_all_checked() -> None:
 def test_more_hosts_than_any_cluster_has_are_not_even_looked_at() -> None:
     rows = "\n".join(f"- {{name: H, address: {n}}}" for n in range(2_001))
     assert problems(MINIMAL.split("hosts:")[0] + "hosts:\n" + rows) == [("too-many-hosts", "hosts", 4)]
+
+
+ROTATING = MINIMAL.replace("password: {env: PASSWORD}", "password: {env: PASSWORD}, %s: {env: OLD}")
+OLD = "short"
+GOOD = "correct-horse-battery-staple"
+
+
+@pytest.mark.parametrize("field", ["previous", "retired"])
+def test_an_old_password_beside_the_new_one(field: str) -> None:
+    spec, warnings = loads(ROTATING % field, env={"PASSWORD": GOOD, "OLD": OLD})
+    assert getattr(spec.security, field) == Secret(OLD)
+    assert not [w for w in warnings if w.path.startswith("security")]
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "code"),
+    [
+        (ROTATING % "previous", {"PASSWORD": GOOD, "OLD": GOOD}, "password-same"),
+        (ROTATING % "retired", {"PASSWORD": GOOD}, "password-env-missing"),
+        (ROTATING % "retired", {"PASSWORD": GOOD, "OLD": ""}, "password-empty"),
+        (MINIMAL.replace("password:", "previous:"), {"PASSWORD": GOOD}, "password-previous-alone"),
+        ((ROTATING % "previous").replace("{env: OLD}", "hunter2hunter2"), {"PASSWORD": GOOD}, "password-literal"),
+    ],
+)
+def test_old_passwords_that_make_no_sense(text: str, env: dict[str, str], code: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        loads(text, env=env)
+    assert code in [p.code for p in caught.value.problems]
+    assert "hunter2" not in str(caught.value)
+    assert GOOD not in str(caught.value)

@@ -151,6 +151,21 @@ _APPLYING = table(
             "Several addresses on the host, NAT, or a changed address.",
             "Compare address in cluster.yml with cluster-announce-ip and the ports on the node.",
         ),
+        "password-untold": (
+            "Servers that may be running did not say which passwords they take.",
+            "A server that hangs, or a network between. If the others went on to the new password, it would be cut off.",
+            "Bring them back, or stop them; then run the same command again.",
+        ),
+        "password-not-admitted": (
+            "Servers did not take a change of passwords, or did not take and use the new one when the old was to go.",
+            "They answered too late, somebody else changes passwords as well, or a server started with an old file.",
+            "Run the same command again. Nothing was left that other servers can't log in to.",
+        ),
+        "passwords-not-told": (
+            "A server does not tell which passwords its default user takes.",
+            "ACL LIST or CONFIG GET is forbidden to its default user, or what answers is no Redis or Valkey.",
+            "Allow both to the default user.",
+        ),
         "password-differs": (
             "A replica logs in at its primary with another password.",
             "The password was changed on some nodes only.",

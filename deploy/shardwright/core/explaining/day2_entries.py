@@ -129,6 +129,11 @@ _DRIFT = table(
             "CONFIG SET, or a line added to the file. The next start of a deployed server loses it.",
             "Write it under settings to keep it, or set it back.",
         ),
+        "drift-password": (
+            "A node takes other passwords than cluster.yml says; named by their fields, nothing being no password.",
+            "A rotation that is not finished, or somebody changed them on the server.",
+            "Deploy.",
+        ),
         "drift-replication-password": (
             "A node would log in to its primary with another password than the cluster's.",
             "masterauth was changed, or a rotation broken off. A link that is up stays up until the next failover.",

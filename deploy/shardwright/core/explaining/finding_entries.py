@@ -102,6 +102,31 @@ _MEMBERS = table(
             "masterauth was changed behind the tool's back, or a rotation broken off. The links of now stay up until then.",
             "CONFIG SET masterauth on that node to the cluster's password, then verify again.",
         ),
+        "password-open": (
+            "A server takes commands without a password, and cluster.yml has one.",
+            "It was open before, or somebody took the password away (ACL SETUSER default nopass).",
+            "Run the deploy: open servers are closed once the cluster is whole.",
+        ),
+        "password-unnamed": (
+            "A server takes more passwords than cluster.yml names (a warning).",
+            "A rotation whose old password was taken out of cluster.yml before it was retired, or somebody added one.",
+            "If it is an old one, name it as security.retired and deploy. Passwords that nobody named are left alone.",
+        ),
+        "password-previous": (
+            "Whether the servers take security.previous, too (an error where one does not).",
+            "Clients that have only the old password would be refused by that server.",
+            "Deploy. When every client has the new one, rename previous to retired and deploy again.",
+        ),
+        "password-retired": (
+            "Whether security.retired is refused by every server; where OK, tried by a new login on each.",
+            "An error where a server takes it, or did not answer. It is retired only in a cluster that is whole.",
+            "Mend what else the report names, then deploy.",
+        ),
+        "password-files": (
+            "The running servers were changed, their files were not (a warning).",
+            "shardwright apply works on the cluster alone. A server that restarts reads the old password from its file.",
+            "Run deploy/cluster.py.",
+        ),
         "views-differ": (
             "The nodes have different pictures of the cluster.",
             "A change just happened, or the network is split.",

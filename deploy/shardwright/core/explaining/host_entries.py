@@ -149,9 +149,9 @@ _LOOKING = table(
             "Take it out of mounts; or stop the server, move the data away, mount, and move it back.",
         ),
         "password-refused": (
-            "A running server refuses the password that cluster.yml names.",
+            "A running server refuses every password that cluster.yml names.",
             "Another password is in the environment or the file, or somebody changed it on the server.",
-            "Give the one that the servers have; the message says how it is changed on running servers.",
+            "Give the one that the servers have. To change it, name it as security.previous beside the new one.",
         ),
         "host-left-out": (
             "Hosts were left out of the run, so only their servers were looked at (a warning).",

@@ -72,4 +72,7 @@ def _kind(step: Step) -> str:
         "MigrateSlots": "move slots",
         "Reset": "reset",
         "Restart": "restart",
+        "AdmitPassword": "admit the password",
+        "UsePassword": "replicate with the password",
+        "RetirePassword": "refuse what is no longer to be taken",
     }[type(step).__name__]

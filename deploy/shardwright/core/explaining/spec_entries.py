@@ -262,6 +262,16 @@ _SECURITY = table(
             "Whoever reaches the ports could read and delete everything.",
             "Give a password through the environment or a file; on a closed network say open: true.",
         ),
+        "password-same": (
+            "Two fields under security give the same password.",
+            "Both variables hold the same value: often the secret of the pipeline was not changed yet.",
+            "password is the new one; previous or retired is the one that servers had before.",
+        ),
+        "password-previous-alone": (
+            "security.previous or security.retired, and no security.password.",
+            "An old password only means something beside the one that is to be taken.",
+            "Give security.password, or take the line out. Going back to no password is not offered.",
+        ),
         "password-and-open": (
             "A password and open: true at once.",
             "They contradict each other.",

@@ -24,6 +24,7 @@ from ...model.spec import ServiceManager
 from .state import HostState, PathState
 
 _APPENDONLY = re.compile(r"^(appendonly[ \t]+)(yes|no)[ \t]*$", re.MULTILINE)
+_LOGINS = re.compile(r"^(?:requirepass|masterauth|user|protected-mode) .*\n", re.MULTILINE)
 _UP = ("active", "activating", "reloading")
 
 
@@ -348,8 +349,10 @@ def is_replaced(instance: Instance, blueprint: Blueprint, state: HostState) -> b
 
 
 def _either(content: str) -> tuple[str, ...]:
-    """Hashes of the configuration with `appendonly` on and off, which is switched live and needs no restart."""
-    return tuple(_sha256(with_appendonly(content, value)) for value in ("yes", "no"))
+    """Hashes of the configuration with `appendonly` on and off, which is switched live and needs no restart; without
+    passwords, for the same reason, and with them, as the guard of an earlier deploy wrote it."""
+    bare = _LOGINS.sub("", content)
+    return tuple(_sha256(with_appendonly(text, value)) for text in (bare, content) for value in ("yes", "no"))
 
 
 def with_appendonly(content: str, value: str) -> str:
