@@ -10,21 +10,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from .errors import PlanError, ShardwrightError, SpecError
+from .errors import PlanError, ShardwrightError
 
 if TYPE_CHECKING:
-    from .control.converging import Means
     from .control.run import Proof
-    from .model.run import Command, RunRecord
-    from .model.secret import Secret
+    from .model import run as runs
     from .model.spec import ClusterSpec
 
 P = ParamSpec("P")
@@ -39,7 +36,9 @@ def _ends_well(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except ShardwrightError as error:
-            click.echo(f"ERROR {error}", err=True)
+            from .core.report_text import printable
+
+            click.echo(printable(f"ERROR {error}"), err=True)
             sys.exit(error.exit_code)
 
     return wrapped
@@ -63,22 +62,34 @@ def main() -> None:
 @_environment
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--full", is_flag=True, help="List every step.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan there, for apply --plan.")
 @_ends_well
-def plan(environment: str, as_json: bool, full: bool) -> None:
-    """Show what an apply would do to the cluster; touch nothing."""
+def plan(environment: str, as_json: bool, full: bool, out: Path | None) -> None:
+    """Show what an apply would do to the cluster, and what that costs; touch nothing."""
+    from .adapters.command_run import means_for
+    from .adapters.plan_file import write_plan
     from .control.run import foresee
     from .core.explaining.plan_text import plan_json, plan_text
     from .core.placement import place
 
-    spec = _spec(_file(environment))
-    topology = place(spec)
-    with _means(spec, (), quiet=True) as means:
-        made = foresee(topology, means)
-    click.echo(json.dumps(plan_json(made), indent=2) if as_json else plan_text(made, full=full), nl=as_json)
+    file = _file(environment)
+    spec = _spec(file)
+    with means_for(spec, (), quiet=True) as (means, _):
+        seen = foresee(place(spec), means)
+    made, price = seen.made, seen.price
+    click.echo(
+        json.dumps(plan_json(made, price), indent=2) if as_json else plan_text(made, price, full=full), nl=as_json
+    )
+    if out is not None:
+        write_plan(out, file, spec.name, made, price, seen.basis)
+        click.echo(f"wrote {out}; to carry it out: shardwright apply --plan {out}", err=True)
 
 
 @main.command()
-@_environment
+@click.argument("environment", required=False)
+@click.option(
+    "--plan", "plan_file", type=click.Path(path_type=Path), help="Do what this file of plan --out says, if it fits."
+)
 @click.option("--allow", multiple=True, metavar="HAZARD", help="Consent to one hazard by its name; may be repeated.")
 @click.option(
     "--restart", is_flag=True, help="Restart servers where that is wanted and safe, by ssh or on this machine."
@@ -86,12 +97,29 @@ def plan(environment: str, as_json: bool, full: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @_ends_well
-def apply(environment: str, allow: tuple[str, ...], restart: bool, as_json: bool, reports: Path) -> None:
-    """Form or mend the cluster, then prove it. Servers must be running: deploy/cluster.py starts them."""
+def apply(
+    environment: str | None, plan_file: Path | None, allow: tuple[str, ...], restart: bool, as_json: bool, reports: Path
+) -> None:
+    """Form or mend the cluster, then prove it. Servers must be running: deploy/cluster.py starts them.
+
+    With --plan the environment is the one that the plan was made for, and any change since then is a refusal. A plan's
+    file may stand in the environment's place, too.
+    """
+    from functools import partial
+
+    from .adapters.plan_file import fitting_plan, is_plan, read_plan
     from .control.run import form_and_verify
     from .model.run import Command
 
-    _run(environment, Command.APPLY, as_json, reports, allow, form_and_verify, restart=restart)
+    if plan_file is None and environment and is_plan(Path(environment)):
+        environment, plan_file = "", Path(environment)
+    if plan_file is None:
+        return _run(environment or "local", Command.APPLY, as_json, reports, allow, form_and_verify, restart=restart)
+    chosen = environment or read_plan(plan_file).spec_path
+    saved = fitting_plan(plan_file, _file(chosen), _spec(_file(chosen)))
+    return _run(
+        chosen, Command.APPLY, as_json, reports, allow, partial(form_and_verify, fitting=saved), restart=restart
+    )
 
 
 @main.command()
@@ -249,7 +277,7 @@ def bundle_verify(path: Path) -> None:
 
 def _run(
     environment: str,
-    command: Command,
+    command: runs.Command,
     as_json: bool,
     reports: Path,
     allow: tuple[str, ...],
@@ -263,116 +291,21 @@ def _run(
     file = _file(environment)
     spec = _spec(file)
     check_writable(reports)
+    from .adapters.command_run import means_for, publish, record_of
     from .core.placement import place
+    from .model.run import Command
 
     started, proof, error = time.time(), None, None
     try:
-        with _means(spec, allow, quiet=as_json, restart=restart) as means:
-            proof = work(place(spec), means, canary=spec.canary)
+        with means_for(spec, allow, quiet=as_json, lock=command is Command.APPLY, restart=restart) as (means, warned):
+            proof = work(place(spec), means, canary=spec.canary, further=warned)
     except ShardwrightError as raised:
         error = raised
-    record = _record(command, file, spec, started, proof, error)
-    _publish(reports, proof, record, as_json)
+    record = record_of(command, file, spec, started, proof, error)
+    publish(reports, proof, record, as_json)
     if error is not None:
         raise error
     sys.exit(record.exit_code)
-
-
-def _record(
-    command: Command, file: Path, spec: ClusterSpec, started: float, proof: Proof | None, error: ShardwrightError | None
-) -> RunRecord:
-    from datetime import UTC, datetime
-
-    from .adapters import run_context
-    from .model.run import RunRecord, Verdict
-
-    refused = isinstance(error, SpecError | PlanError)
-    healthy = proof is not None and proof.report.healthy
-    verdict = (
-        (Verdict.REFUSED if refused else Verdict.FAILED) if error else Verdict.PROVED if healthy else Verdict.NOT_PROVED
-    )
-    moment = datetime.fromtimestamp(started, UTC)
-    outcome = proof.outcome if proof else None
-    return RunRecord(
-        run_id=run_context.run_id(moment),
-        cluster=spec.name,
-        command=command,
-        started=run_context.started(moment),
-        seconds=round(time.time() - started, 1),
-        actor=run_context.actor(),
-        tool_version=run_context.tool_version(),
-        verdict=verdict,
-        exit_code=error.exit_code if error else 0 if healthy else 1,
-        spec_sha256=run_context.spec_sha256(file),
-        plan_fingerprint=outcome.first.fingerprint if outcome else "",
-        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
-        error_code=error.code if error else "",
-        error=str(error) if error else "",
-    )
-
-
-def _publish(reports: Path, proof: Proof | None, record: RunRecord, as_json: bool) -> None:
-    from .adapters import ledger, report_files, terminal
-
-    report = proof.report if proof else None
-    report_files.write_reports(reports, report, record)
-    ledger.append(reports, record)
-    if as_json:
-        terminal.print_json(report, record, sys.stdout)
-    elif report is not None:
-        terminal.report_table(report, record, terminal.console_on(sys.stdout))
-        click.echo(f"report: {reports / 'latest.html'}", err=True)
-
-
-@contextmanager
-def _means(spec: ClusterSpec, allow: tuple[str, ...], *, quiet: bool, restart: bool = False) -> Iterator[Means]:
-    """Transport, clock and progress for a spec, with `restart` also its service managers; closed at the end."""
-    from .adapters.clock import RealClock
-    from .adapters.resp import RespTransport
-    from .adapters.terminal import progress_to
-    from .control.converging import Means
-    from .control.rotating import Rotation
-    from .core.planning.rotating import DEFAULT
-    from .model.progress import silent
-    from .model.spec import Transport
-
-    tunnels = None
-    if spec.transport is Transport.SSH or restart:
-        from .adapters.ssh import SshTunnels
-
-        tunnels = SshTunnels(spec)
-    supervisor = None
-    if tunnels is not None and restart:
-        from .adapters.environment import Environment
-        from .adapters.host_shell import HostShell
-        from .adapters.supervisor import HostsSupervisor
-
-        supervisor = HostsSupervisor(Environment(Path(), spec), HostShell(tunnels))
-    connect = tunnels.connect if tunnels is not None and spec.transport is Transport.SSH else None
-
-    def knock(password: Secret | None) -> RespTransport:
-        return RespTransport(password, user=DEFAULT, connect=connect)
-
-    transport = knock(spec.security.password)
-    rotation = Rotation(spec.security, transport, knock, writes_files=False)
-    progress = None if quiet else progress_to(sys.stderr)
-    try:
-        yield Means(
-            transport,
-            RealClock(),
-            None,
-            spec.security.password,
-            allow,
-            progress or silent,
-            supervisor=supervisor,
-            rotation=rotation,
-        )
-    finally:
-        if progress is not None:
-            progress.close()
-        transport.close()
-        if tunnels is not None:
-            tunnels.close()
 
 
 def _file(environment: str) -> Path:

@@ -14,6 +14,7 @@ import redis
 
 ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
+SHARDWRIGHT = Path(sys.executable).with_name("shardwright")
 INVENTORY = "from shardwright.hosts.inventory import load_inventory\n\nglobals().update(load_inventory(__file__))\n"
 CANARY = "can4ry-\"q'uo$te#%h{{x}}`; \\ ü-and-long-enough-for-all"
 """A password of everything that quoting can get wrong, and easy to find in any output."""
@@ -35,7 +36,8 @@ class Environment:
     def words(self, script: str, *options: str) -> list[str]:
         """The command line of a run."""
         inventory, deploy = self.directory / "inventory.py", ROOT / "deploy" / f"{script}.py"
-        return [str(PYINFRA), "-y", *options, str(inventory), str(deploy)]
+        yes = [] if "--dry" in options else ["-y"]  # with -y the dry run decides nothing, and shows nothing
+        return [str(PYINFRA), *yes, *options, str(inventory), str(deploy)]
 
     def environ(self) -> dict[str, str]:
         """Of a run; only the password and what Python needs of ours."""
@@ -56,10 +58,31 @@ class Environment:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def shardwright(self, *words: str, timeout: float = 240) -> Result:
+        """One run of the command line, to its end."""
+        done = subprocess.run(
+            [str(SHARDWRIGHT), *words],
+            cwd=self.directory,
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
     def start(self, script: str = "cluster", *options: str) -> subprocess.Popen[str]:
         """A run that goes on while the test does."""
+        return self._begin(self.words(script, *options))
+
+    def start_shardwright(self, *words: str) -> subprocess.Popen[str]:
+        """A run of the command line that goes on while the test does."""
+        return self._begin([str(SHARDWRIGHT), *words])
+
+    def _begin(self, words: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.words(script, *options),
+            words,
             cwd=self.directory,
             env=self.environ(),
             stdin=subprocess.DEVNULL,

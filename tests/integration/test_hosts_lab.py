@@ -240,7 +240,7 @@ def test_ssh_that_dies_in_the_middle_ends_the_run_in_time(lab: Lab, three: Deplo
     assert three.run().proved
 
 
-def test_two_deploys_at_once_over_ssh(three: Deployed) -> None:
+def test_two_deploys_at_once_over_ssh_and_an_apply(three: Deployed) -> None:
     first = three.start()
     assert first.stderr is not None
     for line in first.stderr:
@@ -248,10 +248,11 @@ def test_two_deploys_at_once_over_ssh(three: Deployed) -> None:
             break
     os.kill(first.pid, signal.SIGSTOP)
     try:
-        second = three.run()
+        second, apply = three.run(), three.shardwright("apply", ".")
     finally:
         os.kill(first.pid, signal.SIGCONT)
     explained(second, 4, "locked", "h1 (", f"pid {first.pid}", "since")
+    explained(apply, 4, "locked", "h1 (", f"pid {first.pid}", "since")
     first.communicate(timeout=120)
     assert first.returncode == 0
     assert three.run().changed_nothing

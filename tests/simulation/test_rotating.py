@@ -235,7 +235,7 @@ def test_nothing_is_retired_in_a_cluster_that_is_not_whole() -> None:
 def test_what_is_foreseen_is_what_is_done_and_changes_nothing() -> None:
     cluster = formed()
     used = means(cluster, AFTER)
-    made = foresee(cluster_topology(cluster), used)
+    made = foresee(cluster_topology(cluster), used).made
     assert isinstance(used.transport, FakeTransport)
     assert used.transport.effects == 0
     assert [phase.name for phase in made.phases] == [

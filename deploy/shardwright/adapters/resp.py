@@ -3,12 +3,15 @@
 Threads and not asyncio, on purpose: inside pyinfra these threads are greenlets, which is what lets the same code run over
 pyinfra's ssh channels. Connections are redis-py's low-level ones: its clients would retry, reconnect and follow redirects,
 and a step that was perhaps carried out must not be sent again unseen.
+
+What answers may be anything: each node has one deadline for its whole pipeline, and one measure of bytes.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,20 +35,35 @@ from ..model.endpoint import Endpoint
 from ..model.observation import Silence
 from ..model.secret import Secret
 from ..ports import Answer, Command, Reply, ReplyError
+from .bounded_stream import BoundedStream, TooMuch
 
 Connect = Callable[[Endpoint, float], socket.socket]
 """Opens a stream to an endpoint within so many seconds; in place of a plain TCP connection (ssh channels)."""
 
+MOST_BYTES = 64 << 20
+"""Bytes that one node may answer to one pipeline: ten times the names of keys that a move lists at a time."""
+MOST_WORDS = 500
+"""Characters of a server's error that are kept."""
 
-class _Channel(Connection):
-    """A redis-py connection over a stream that somebody else opened."""
 
-    def __init__(self, open_stream: Callable[[], socket.socket], **options: Any) -> None:
+class _Bounded(Connection):
+    """A redis-py connection whose exchanges end in time, over TCP or over a stream that somebody else opens."""
+
+    def __init__(self, open_stream: Callable[[], socket.socket] | None, deadline: float, **options: Any) -> None:
         super().__init__(**options)
         self._open_stream = open_stream
+        self._deadline = deadline
+        self.stream: BoundedStream | None = None
 
-    def _connect(self) -> socket.socket:
-        return self._open_stream()
+    def begin(self, deadline: float) -> None:
+        """One exchange begins."""
+        if self.stream is not None:
+            self.stream.begin(deadline, MOST_BYTES)
+
+    def _connect(self) -> BoundedStream:
+        opened: socket.socket = self._open_stream() if self._open_stream else super()._connect()
+        self.stream = BoundedStream(opened, self._deadline, MOST_BYTES)
+        return self.stream
 
 
 class RespTransport:
@@ -69,7 +87,7 @@ class RespTransport:
         self._password = password
         self._user = user if password is not None else None
         self._connect = connect
-        self._connections: dict[Endpoint, Connection] = {}
+        self._connections: dict[Endpoint, _Bounded] = {}
         self._addresses: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="resp")
 
@@ -94,25 +112,30 @@ class RespTransport:
 
     def _ask_one(self, endpoint: Endpoint, batch: Sequence[Command], timeout: float) -> Answer:
         try:
-            connection = self._connection(endpoint, timeout)
+            connection = self._connection(endpoint, timeout, time.monotonic() + timeout)
             connection.send_packed_command(connection.pack_commands([_revealed(c) for c in batch]), check_health=False)
-            return [_read(connection, timeout) for _ in batch]
+            return [_read(connection) for _ in batch]
+        except TooMuch as error:
+            self._drop(endpoint)
+            return Silence(endpoint, "unreadable", f"it answers without end: {error} to {len(batch)} commands")
         except (RedisError, OSError, ObservationError, ValueError, IndexError, RecursionError, MemoryError) as error:
             self._drop(endpoint)
             return _silence(endpoint, error, timeout)
 
-    def _connection(self, endpoint: Endpoint, timeout: float) -> Connection:
+    def _connection(self, endpoint: Endpoint, timeout: float, deadline: float) -> _Bounded:
         found = self._connections.get(endpoint)
-        if found is not None and _stale(found):
-            self._drop(endpoint)
-            found = None
+        if found is not None:
+            found.begin(deadline)
+            if _stale(found):
+                self._drop(endpoint)
+                found = None
         if found is None:
-            found = self._make(endpoint, timeout)
+            found = self._make(endpoint, timeout, deadline)
             found.connect()
             self._connections[endpoint] = found
         return found
 
-    def _make(self, endpoint: Endpoint, timeout: float) -> Connection:
+    def _make(self, endpoint: Endpoint, timeout: float, deadline: float) -> _Bounded:
         options: dict[str, Any] = {
             "host": self.address(endpoint),
             "port": endpoint.port,
@@ -126,9 +149,7 @@ class RespTransport:
             "driver_info": None,
         }
         connect = self._connect
-        if connect is None:
-            return Connection(**options)
-        return _Channel(lambda: connect(endpoint, timeout), **options)
+        return _Bounded((lambda: connect(endpoint, timeout)) if connect else None, deadline, **options)
 
     def _drop(self, endpoint: Endpoint) -> None:
         found = self._connections.pop(endpoint, None)
@@ -170,18 +191,18 @@ def _stale(connection: Connection) -> bool:
     """Whether the server closed it, or left an answer that nobody asked for."""
     try:
         return bool(connection.can_read(timeout=0))
-    except (RedisError, OSError):
+    except (RedisError, OSError, TooMuch):
         return True
 
 
-def _read(connection: Connection, timeout: float) -> Reply:
+def _read(connection: Connection) -> Reply:
     try:
-        reply: Reply = connection.read_response(disable_decoding=True, timeout=timeout)
+        reply: Reply = connection.read_response(disable_decoding=True)
         return reply
     except (ConnectionError, TimeoutError):
         raise
     except ResponseError as error:
-        return ReplyError(_server_text(error))
+        return ReplyError(printable(_server_text(error), MOST_WORDS))
 
 
 def _server_text(error: ResponseError) -> str:
@@ -201,7 +222,7 @@ def _silence(endpoint: Endpoint, error: Exception, timeout: float) -> Silence:
     if isinstance(error, (ValueError, IndexError, RecursionError, MemoryError, InvalidResponse)):
         return Silence(endpoint, "unreadable", f"what answers there does not speak the protocol: {text}")
     if isinstance(error, (TimeoutError, socket.timeout)) or "timed out" in text.lower():
-        return Silence(endpoint, "timed-out", f"no answer within {timeout:g} s")
+        return Silence(endpoint, "timed-out", f"no whole answer within {timeout:g} s")
     if "refused" in text.lower():
         return Silence(endpoint, "refused", "nothing listens on that port")
     if isinstance(error, ResponseError):

@@ -6,6 +6,7 @@ it. Host keys are always checked: a key that is not known is refused, never lear
 
 from __future__ import annotations
 
+import shlex
 import socket
 from pathlib import Path
 from threading import Lock
@@ -64,6 +65,23 @@ class SshTunnels:
             raise TimeoutError(f"no end within {seconds:.0f} s; what was begun there goes on") from error
         except (paramiko.SSHException, EOFError) as error:
             raise ConnectionError(f"ssh to {host.name}: {error}") from error
+
+    def session(self, host: HostSpec, words: list[str], *, limit: float) -> paramiko.Channel:
+        """A program on `host`; its stdin and stdout as a channel whose reads and writes have `limit` seconds.
+
+        Raises:
+            OSError: ssh does not get there; the text says why.
+        """
+        try:
+            transport = self.client(host).get_transport()
+            if transport is None:
+                raise ConnectionError(f"ssh to {host.name}: the connection is gone")
+            channel = transport.open_session(timeout=limit)
+            channel.settimeout(limit)
+            channel.exec_command(shlex.join(words))
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise ConnectionError(f"ssh to {host.name}: {error or type(error).__name__}") from error
+        return channel
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 
 from ..core.outdated import refuse_way
 from ..core.planning import plan, require_consent, unsettled
-from ..errors import ApplyError, PlanError
+from ..core.planning.fingerprint import basis
+from ..core.planning.staleness import refuse_stale
+from ..errors import ApplyError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
 from ..model.plan import Configure, Forget, Meet, Phase, Plan, Replicate, Restart, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent, silent
+from ..model.saved_plan import SavedPlan
 from ..model.secret import Secret
 from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import BusProber, Clock, Supervisor, Transport
-from .aging import Ages, ages
+from .aging import Ages, aged_by_view, ages
 from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
 from .observing import look, refit
@@ -82,20 +85,22 @@ class Outcome:
         return bool(self.phases)
 
 
-def converge(topology: Topology, means: Means, *, fitting: str | None = None) -> Outcome:
+def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = None) -> Outcome:
     """Turn what is into `topology`, phase by phase; into the variant of it that is nearest to what is (`fit`).
 
     Args:
         topology: what should be.
         means: what to work with.
-        fitting: fingerprint that the first plan must have; for plans that a person has read before.
+        fitting: a plan that was read before; the first plan must be that one.
 
     Raises:
         ObservationError: a node gave no view.
-        PlanError: no safe plan, a hazard that is not allowed, or a stale fingerprint (``stale-plan``).
+        PlanError: no safe plan, a hazard that is not allowed, or another plan than was read (``stale-plan``).
         ApplyError: a step was refused, a wait ended unmet, or the rounds were used up (``does-not-converge``).
     """
     topology, state = refit(topology, await_views(topology, means), means.transport)
+    if fitting is not None:
+        refuse_stale(fitting, basis(topology, state), plan(topology, aged_by_view(topology, state)))
     wished, known = ages(topology, state, means.supervisor, means.transport)
     if wished.settings != topology.settings:
         topology, state = wished, look(wished, means.transport)
@@ -103,12 +108,6 @@ def converge(topology: Topology, means: Means, *, fitting: str | None = None) ->
         refuse_way(state, known.starts)
     state = _aged(topology, state, known, means)
     made = plan(topology, state)
-    if fitting is not None and made.fingerprint != fitting:
-        raise PlanError(
-            "stale-plan",
-            f"the cluster is not what the plan was made for: fingerprint {made.fingerprint[:12]}, wanted {fitting[:12]}",
-            hint="run plan again and read it",
-        )
     outcome = Outcome(topology, state, made, ages=known)
     waiter = Waiter(topology, means.transport, means.clock, means.progress)
     failures: list[str] = []

@@ -119,6 +119,7 @@ def _doubtful(views: Iterable[NodeView]) -> SlotSet:
     for view in seen:
         owned |= view.myself.slots
         for peer in view.peers:
-            owned |= peer.slots if peer.id not in asked else SlotSet()
+            if peer.id not in asked:
+                owned |= peer.slots
         open_slots += [slot for slot, _ in (*view.myself.migrating, *view.myself.importing)]
     return (ALL_SLOTS - owned) | SlotSet.of(*open_slots)

@@ -5,17 +5,20 @@ Knows neither hosts nor pods: whoever started the servers hands over its own fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..core.outdated import by_view
 from ..core.planning import plan
+from ..core.planning.fingerprint import Basis, basis
 from ..core.verification import verify
 from ..core.verification.passwords import password_findings
 from ..model.endpoint import Endpoint
 from ..model.plan import Phase, Plan, Until
+from ..model.price import Price
 from ..model.progress import Moment, ProgressEvent
 from ..model.report import Finding, Report, Severity
+from ..model.saved_plan import SavedPlan
 from ..model.standing import Given
 from ..model.state import ClusterState
 from ..model.topology import Topology
@@ -25,6 +28,7 @@ from .canary import canaries
 from .converging import Means, Outcome, converge
 from .observing import look, look_fitted
 from .passwords import unlike
+from .pricing import price_plan
 from .rotating import refused
 from .waiting import Waiter, not_whole
 
@@ -42,8 +46,17 @@ class Proof:
     outcome: Outcome | None = None
 
 
-def foresee(topology: Topology, means: Means) -> Plan:
-    """What `form_and_verify` would do, changes of passwords included; touches nothing.
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A plan that is only read: what it costs, and what it was made from."""
+
+    made: Plan
+    price: Price
+    basis: Basis
+
+
+def foresee(topology: Topology, means: Means) -> Foreseen:
+    """What `form_and_verify` would do, changes of passwords included, and what that costs; touches nothing.
 
     Raises:
         ObservationError: as planning raises; ``password-refused``.
@@ -55,18 +68,24 @@ def foresee(topology: Topology, means: Means) -> Plan:
     found = rotation.survey(_servers(topology))
     if found.refusing:
         raise refused(found.refusing, rotation.security)
-    before, after = rotation.forecast(found)
-    made = _foreseen(topology, means, rotation.entering(found))
-    return replace(made, phases=(*before, *made.phases, *after))
+    return _foreseen(topology, means, rotation.entering(found), rotation.forecast(found))
 
 
-def _foreseen(topology: Topology, means: Means, transport: Transport) -> Plan:
-    """The plan for the cluster, with the restarts that hosts tell of; without a supervisor those that servers show."""
+def _foreseen(
+    topology: Topology, means: Means, transport: Transport, around: tuple[Sequence[Phase], Sequence[Phase]] = ((), ())
+) -> Foreseen:
+    """The plan for the cluster between the phases `around` it, with the restarts that hosts tell of; without a supervisor
+    those that servers show."""
     fitted, state = look_fitted(topology, transport)
+    basis_of = basis(fitted, state)
     if means.supervisor is None:
-        return plan(fitted, aged_by_view(fitted, state))
-    fitted, known = ages(fitted, state, means.supervisor, transport)
-    return plan(fitted, known.add(fitted, state) if means.restart else state)
+        made = plan(fitted, aged_by_view(fitted, state))
+    else:
+        fitted, known = ages(fitted, state, means.supervisor, transport)
+        made = plan(fitted, known.add(fitted, state) if means.restart else state)
+    before, after = around
+    made = replace(made, phases=(*before, *made.phases, *after))
+    return Foreseen(made, price_plan(made, state, transport), basis_of)
 
 
 def form_and_verify(
@@ -75,7 +94,7 @@ def form_and_verify(
     *,
     canary: bool = True,
     further: Iterable[Finding] = (),
-    fitting: str | None = None,
+    fitting: SavedPlan | None = None,
 ) -> Proof:
     """Turn what is into `topology`, then verify it.
 
@@ -84,7 +103,7 @@ def form_and_verify(
         means: what to work with.
         canary: write a canary key in every shard.
         further: findings made by other means, for the report.
-        fitting: fingerprint of a plan that was read before.
+        fitting: a plan that was read before.
 
     Raises:
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.

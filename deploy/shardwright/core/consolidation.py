@@ -38,7 +38,7 @@ def consolidate(observation: Observation, spares: Collection[Endpoint] = ()) -> 
         disputes=_disputes(nodes),
         open_slots=_open_slots(nodes),
         groups=_groups(nodes),
-        agreed=len({picture(view, gone) for view in views.values()}) <= 1,
+        agreed=_agreed(views.values(), gone),
         resting={endpoint: observation.views[endpoint] for endpoint in sorted(resting)},
     )
 
@@ -59,6 +59,28 @@ def picture(view: NodeView, without: Collection[NodeId] = ()) -> frozenset[tuple
     """What a view says of the whole cluster: each node's id, role, primary and slots; handshakes are left out."""
     everyone = (view.myself, *(peer for peer in view.peers if not peer.handshake))
     return frozenset((p.id, p.role.value, p.primary_id, p.slots.mask) for p in everyone if p.id not in without)
+
+
+def _agreed(views: Iterable[NodeView], without: Collection[NodeId]) -> bool:
+    """Whether all pictures are the same. There are as many lines as nodes squared, and few different ones: each is read
+    once, and pictures are compared as sets of numbers."""
+    numbers: dict[tuple[NodeId, str, NodeId | None, int], int] = {}
+    known: dict[int, int] = {}
+    pictures: set[frozenset[int]] = set()
+    for view in views:
+        lines = set()
+        for peer in (view.myself, *view.peers):
+            if peer.handshake or peer.id in without:
+                continue
+            number = known.get(id(peer))
+            if number is None:
+                line = (peer.id, peer.role.value, peer.primary_id, peer.slots.mask)
+                number = known[id(peer)] = numbers.setdefault(line, len(numbers))
+            lines.add(number)
+        pictures.add(frozenset(lines))
+        if len(pictures) > 1:
+            return False
+    return True
 
 
 def _node(view: NodeView, addresses: Mapping[NodeId, tuple[str, int]]) -> NodeState:
@@ -153,9 +175,14 @@ def _groups(nodes: Mapping[Endpoint, NodeState]) -> tuple[frozenset[Endpoint], .
             item = root[item]
         return item
 
+    joined: set[frozenset[NodeId]] = set()
     for endpoint, node in nodes.items():
-        own = find(f"at {endpoint}")
-        for node_id in (node.id, *node.knows):
+        circle = node.knows | {node.id}
+        root[find(f"at {endpoint}")] = own = find(node.id)
+        if circle in joined:
+            continue
+        joined.add(circle)
+        for node_id in circle:
             root[find(node_id)] = own = find(own)
     members: dict[str, set[Endpoint]] = defaultdict(set)
     for endpoint in nodes:

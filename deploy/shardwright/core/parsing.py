@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import Health, NodeView, PeerView, Role
@@ -152,7 +153,7 @@ def parse_nodes(text: str) -> tuple[PeerView, tuple[PeerView, ...]]:
             peers.append(peer)
     if myself is None:
         raise Unreadable("a list of nodes in which none is the node itself")
-    return myself, tuple(sorted(peers, key=lambda p: p.id))
+    return myself, tuple(sorted(peers, key=attrgetter("id")))
 
 
 @lru_cache(maxsize=8_192)

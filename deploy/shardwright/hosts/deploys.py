@@ -9,9 +9,10 @@ from __future__ import annotations
 from pyinfra import host
 
 from ..core.host.changes import Stage
+from ..core.host.pruning import KEPT, Pruning
 from ..core.host.removal import Removal
 from ..errors import PlanError
-from . import forming, hooks, operations
+from . import forming, hooks, operations, pruning
 from .recording import record_failure
 from .results import here, run_of
 
@@ -20,6 +21,8 @@ def cluster() -> None:
     """The main job: bare hosts to a proved cluster."""
     operations.lock(name="Take the cluster's lock")
     operations.look(name="Look at the hosts")
+    if host.data.get("plan") is not None:
+        forming.fit(name="Check that the plan still fits")
     forming.admit(name="Admit the password")
     for stage in host.loop(Stage):  # type: ignore[no-untyped-call]
         operations.bring(name=stage.value, stage=stage)
@@ -41,6 +44,27 @@ def remove() -> None:
     for stage in host.loop(Removal):  # type: ignore[no-untyped-call]
         operations.remove(name=stage.value, stage=stage, with_data=with_data)
     operations.say_what_is_left(name="Say what is left")
+
+
+def prune() -> None:
+    """Remove versions of bundled engines that nothing uses, but the newest ones, as many as ``--data keep=N`` says."""
+    keep = _kept()
+    operations.lock(name="Take the cluster's lock")
+    operations.look(name="Look at the hosts", judge=False)
+    pruning.drop_versions(name=Pruning.VERSIONS.value, keep=keep)
+
+
+def _kept() -> int:
+    """How many unused versions stay; what is no number ends the run before anything is looked at."""
+    given = str(host.data.get("keep", KEPT))
+    if given.isdecimal():
+        return int(given)
+    run = run_of(here()[1])
+    run.error = PlanError(
+        "keep-invalid", f"keep is {given!r}, wanted a number of versions; nothing was removed", hint="--data keep=0"
+    )
+    hooks.stop(run, record_failure)
+    return KEPT
 
 
 def _confirmed() -> bool:

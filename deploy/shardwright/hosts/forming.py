@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
@@ -20,8 +22,10 @@ from ..adapters import terminal
 from ..adapters.clock import RealClock
 from ..control.converging import Means
 from ..control.run import Proof, foresee, form_and_verify, verify_only
+from ..core.explaining.plan_text import price_lines
 from ..core.host import preflight
-from ..errors import ShardwrightError
+from ..core.planning.staleness import refuse_stale
+from ..errors import ObservationError, ShardwrightError
 from ..model.progress import Progress, silent
 from ..model.report import Finding, Severity
 from ..model.run import Verdict
@@ -38,7 +42,25 @@ def form() -> Commands:
     host, state = here()
     run = run_of(state)
     if host is elected(state, run):
-        yield from once(state, run, form_and_verify, forecast=True)
+        yield from once(state, run, partial(form_and_verify, fitting=run.fitting), forecast=True)
+
+
+@operation()
+def fit() -> Commands:
+    """Refuse a plan that was read before and does not fit any more, while no host has been changed yet."""
+    host, state = here()
+    run = run_of(state)
+    if run.fitting is None or not state.is_executing or host is not elected(state, run):
+        return
+    means = _means(state, run, silent)
+    try:
+        seen = foresee(run.environment.topology, replace(means, supervisor=None))
+        refuse_stale(run.fitting, seen.basis, seen.made)
+    except ShardwrightError as error:
+        run.error = error
+        yield FunctionCommand(fail, (), {})
+    finally:
+        means.transport.close()
 
 
 @operation()
@@ -152,20 +174,30 @@ def _show(run: Run, proof: Proof) -> None:
 
 
 def _show_plan(state: State, run: Run) -> None:
-    """Print what would be done to the cluster, as far as its servers run already."""
-    if any(r.state is None or r.changes_wanted for r in run.hosts.values()):
-        print("    The cluster's plan can be shown once its servers run.", file=sys.stderr)
+    """Print what would be done to the cluster, and what that costs, as far as its servers run already."""
+    later = "    The cluster's plan can be shown once its servers run."
+    if any(r.state is None for r in run.hosts.values()):
+        print(later, file=sys.stderr)
         return
     means = _means(state, run, silent)
     try:
-        made = foresee(run.environment.topology, means)
+        seen = foresee(run.environment.topology, means)
+    except ObservationError as error:
+        if error.code != "nodes-silent" or not any(r.changes_wanted for r in run.hosts.values()):
+            raise
+        print(later, file=sys.stderr)  # what the hosts lack is why they are silent
+        return
     finally:
         means.transport.close()
-    words = [f"    would {step}" for step in made.steps] + [f"    needs consent: {h}" for h in made.hazards]
+    made = seen.made
+    words = [f"    would {step}" for step in made.steps]
+    words += [f"    needs consent: {h.code}: {h.message}" for h in made.hazards]
+    words += [f"  {line}" for line in price_lines(seen.price)] if not made.empty else []
     print("\n".join(words or ["    The cluster is as it should be."]), file=sys.stderr)
 
 
 def _means(state: State, run: Run, progress: Progress) -> Means:
+    """What the run works with. Whoever read a plan without restarts has not consented to any."""
     security = run.environment.spec.security
     rotation = logins.rotation(state, run)
     allowed = tuple(name for name in run.allow.split(",") if name)
@@ -177,6 +209,6 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
         allowed,
         progress,
         HostSupervisor(state, run),
-        run.restart,
+        run.restart and (run.fitting is None or run.fitting.restarts),
         rotation,
     )

@@ -20,8 +20,11 @@ from paramiko import BadHostKeyException
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
+from ..adapters.plan_file import fitting_plan
 from ..core.host.words import subject
+from ..core.report_text import printable
 from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
+from ..model.run import Command
 from .results import Run
 
 KEEPALIVE_SECONDS = 5
@@ -46,6 +49,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         run.allow = str(given.get("allow", ""))
         run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
         _refuse_order(run, ended)
+        _read_plan(run, given.get("plan"), ended)
         state.callback_handlers.append(_Connecting(run))
 
     def fail_hosts(hosts: Iterable[Host], activated_count: int | None = None) -> None:  # noqa: ARG001 - pyinfra's
@@ -76,6 +80,17 @@ def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
             f"{' and '.join(given)}: with it a host that failed would not stop the others; nothing was changed",
             hint="run the same command without it; all hosts are worked on at once, one step after the other",
         )
+        stop(run, ended)
+
+
+def _read_plan(run: Run, given: object, ended: Callable[[Run], None]) -> None:
+    """The plan that was given; one that can't be right ends the run here, before any host is contacted."""
+    if given is None or run.command is not Command.DEPLOY:
+        return
+    try:
+        run.fitting = fitting_plan(Path(str(given)), run.environment.path, run.environment.spec)
+    except ShardwrightError as error:
+        run.error = error
         stop(run, ended)
 
 
@@ -112,7 +127,7 @@ def _interrupted(number: signal.Signals, run: Run, ended: Callable[[Run], None])
 
 def show(error: ShardwrightError) -> None:
     """Print an error as the last words of the run."""
-    print(f"ERROR {error}", file=sys.stderr, flush=True)
+    print(printable(f"ERROR {error}"), file=sys.stderr, flush=True)
 
 
 def _unexplained(host: Host) -> ShardwrightError:

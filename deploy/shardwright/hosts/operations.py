@@ -76,7 +76,7 @@ def bring(stage: Stage) -> Commands:
         return
     found = looking.wanted(result).of(stage)
     if found:
-        yield FunctionCommand(_carry_out, (found,), {})
+        yield FunctionCommand(carry_out, (found,), {})
     else:
         host.noop(f"{stage.value}: as it should be")
 
@@ -90,7 +90,7 @@ def remove(stage: Removal, *, with_data: bool) -> Commands:
         return
     found = tuple(c for c in removals(result.blueprint, result.state, with_data=with_data) if c.stage is stage)
     if found:
-        yield FunctionCommand(_carry_out, (found,), {})
+        yield FunctionCommand(carry_out, (found,), {})
     elif state.is_executing and stage is Removal.DIRECTORIES:
         host.noop("nothing of ours is left")
 
@@ -128,7 +128,7 @@ def settle() -> Commands:
             return
     found = looking.wanted(result, settled=True)
     if found.of(Stage.FILES):
-        yield FunctionCommand(_carry_out, (found.of(Stage.FILES),), {})
+        yield FunctionCommand(carry_out, (found.of(Stage.FILES),), {})
     result.deferred = ()
 
 
@@ -165,7 +165,8 @@ def succeed(state: State, host: Host) -> bool:  # noqa: ARG001 - these names mak
     return True
 
 
-def _carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
+def carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
+    """Carry out changes of one stage; whether it went well."""
     run, result = _of(state, host)
     try:
         _batch(host, run, result, found)

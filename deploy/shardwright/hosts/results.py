@@ -18,6 +18,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from ..adapters import run_context
 from ..adapters.environment import Environment
+from ..adapters.lock import Held
 from ..core.config_lines import ConfigFile
 from ..core.host.state import HostState
 from ..errors import ShardwrightError
@@ -26,8 +27,8 @@ from ..model.drift import Drift
 from ..model.endpoint import Endpoint
 from ..model.plan import Phase
 from ..model.run import Command
+from ..model.saved_plan import SavedPlan
 from ..model.spec import HostSpec
-from .lock import Held
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Run:
         reports: directory of the records, on the control machine.
         allow: hazards that are consented to, by name, with commas between.
         restart: servers may be restarted where that is wanted and safe.
+        fitting: a plan that was read before, and that this run is to carry out.
         lock: the cluster's, while it is held.
         admitted: what was done about passwords before files were written.
         outcome: what the forming step gave.
@@ -85,6 +87,7 @@ class Run:
     reports: Path = Path("reports")
     allow: str = ""
     restart: bool = True
+    fitting: SavedPlan | None = None
     lock: Held | None = None
     admitted: list[Phase] = field(default_factory=list)
     outcome: object = None

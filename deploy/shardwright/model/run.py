@@ -19,6 +19,7 @@ class Command(StrEnum):
     VERIFY = "verify"
     REMOVE = "remove"
     DRIFT = "drift"
+    PRUNE = "prune"
 
 
 class Verdict(StrEnum):

@@ -59,6 +59,20 @@ def test_the_chain_shows_what_was_done_to_it(tmp_path: Path, spoil, numbers: set
     assert {b.number for b in verify_chain(tmp_path)} == numbers
 
 
+def test_lines_of_another_version_stay_in_the_chain(tmp_path: Path) -> None:
+    """A newer version may write more, an older one less; neither is changed, and the chain goes on."""
+    path = fill(tmp_path, 2)
+    last = path.read_bytes().splitlines()[-1]
+    run = {"run_id": "run-x", "tool_version": "9.0.0", "new_in_that_version": [1]}
+    line = json.dumps({"previous": hashlib.sha256(last).hexdigest(), "run": run}).encode() + b"\n"
+    before = path.read_bytes() + line
+    path.write_bytes(before)
+    append(tmp_path, samples.run())
+    assert path.read_bytes().startswith(before)
+    assert verify_chain(tmp_path) == ()
+    assert [e.run["tool_version"] for e in read_ledger(tmp_path)][2] == "9.0.0"
+
+
 @pytest.mark.parametrize("keep", [1, 40, -1])
 def test_a_torn_last_line_is_moved_aside_and_the_chain_goes_on(tmp_path: Path, keep: int) -> None:
     path = fill(tmp_path)

@@ -158,4 +158,25 @@ _BUILDING = table(
     },
 )
 
-BUNDLE_ENTRIES = _USING | _BUILDING
+_PRUNING = table(
+    "deploy/prune.py (exit code 4 or 5)",
+    {
+        "keep-invalid": (
+            "The number of versions to keep is no number.",
+            "A typing error in --data keep=.",
+            "Give 0, 1 or more.",
+        ),
+        "version-in-use": (
+            "A version came into use between being listed and being removed; it was left.",
+            "A deploy of another cluster on that host took it.",
+            "Nothing; run again if there is more to remove.",
+        ),
+        "not-a-version": (
+            "What should be removed does not lie below the prefix of the cluster; it was left.",
+            "The prefix was moved, or is a link that was changed meanwhile.",
+            "Run again.",
+        ),
+    },
+)
+
+BUNDLE_ENTRIES = _USING | _BUILDING | _PRUNING

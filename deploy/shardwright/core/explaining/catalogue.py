@@ -18,6 +18,7 @@ from .entry import Entry
 from .file_entries import FILE_ENTRIES
 from .finding_entries import FINDING_ENTRIES
 from .host_entries import HOST_ENTRIES
+from .plan_entries import PLAN_ENTRIES
 from .spec_entries import SPEC_ENTRIES
 
 _LEVELS = ("host", "rack", "zone")
@@ -31,6 +32,7 @@ TABLES = (
     CLUSTER_ENTRIES,
     FINDING_ENTRIES,
     DAY2_ENTRIES,
+    PLAN_ENTRIES,
 )
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(

@@ -39,11 +39,6 @@ _PLANNING = table(
             "Nothing that holds data is touched without a consent to just that.",
             "Read what would be lost; then allow it by name with --allow, or choose another way.",
         ),
-        "stale-plan": (
-            "The cluster is not as it was when the plan was made.",
-            "A failover or another run came in between.",
-            "Run plan again and read the new one.",
-        ),
         "duplicate-node-id": (
             "Two servers have one identity.",
             "A data directory or machine image was copied together with nodes.conf.",

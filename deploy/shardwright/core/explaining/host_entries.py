@@ -58,7 +58,7 @@ _REACHING = table(
             "Mend them one by one; then run again.",
         ),
         "locked": (
-            "Another deploy of this cluster is at work.",
+            "Another deploy or apply of this cluster is at work.",
             "Two CI jobs at once. The message names who and since when.",
             "Wait until it has ended; a dead one's lock is free within a minute.",
         ),
@@ -68,9 +68,9 @@ _REACHING = table(
             "Log in there and try both.",
         ),
         "no-lock": (
-            "There is no lock against a second deploy (a warning).",
-            "The host has no flock.",
-            "Install util-linux there, or see that only one job deploys.",
+            "There is no lock against a second deploy or apply (a warning).",
+            "The first host has no flock; or apply does not get there by ssh (no key, no sudo, only TCP to the servers).",
+            "Mend what the message names, or see that only one job at a time changes the cluster.",
         ),
     },
 )

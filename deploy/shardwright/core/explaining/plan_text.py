@@ -1,4 +1,4 @@
-"""A plan as text and as data: what will be done, phase by phase, and what is dangerous about it."""
+"""A plan as text and as data: what will be done, phase by phase, what it costs, and what is dangerous about it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from collections import Counter
 from typing import Any
 
 from ...model.plan import AddSlots, Configure, Plan, Reset, Step
+from ...model.price import PhasePrice, Price
+from ..report_text import count, duration, size
 
+HOW = (
+    "keys are counted; bytes and times are estimates: bytes by MEMORY USAGE of each key where a source moves 1,000 or "
+    "fewer, else by its memory per key; times by rates measured on loopback"
+)
+"""How a price is measured, for whoever reads it."""
 FOLDED = 4
 """Steps of one kind in a phase that are listed one by one; more are counted."""
 
 
-def plan_text(plan: Plan, *, full: bool = False) -> str:
+def plan_text(plan: Plan, price: Price | None = None, *, full: bool = False) -> str:
     """The plan for people.
 
     Args:
         plan: to be shown.
+        price: what it costs, where that was measured.
         full: list every step, however many there are.
     """
     if plan.empty:
@@ -24,12 +32,61 @@ def plan_text(plan: Plan, *, full: bool = False) -> str:
     for number, phase in enumerate(plan.phases, 1):
         lines.append(f"  {number}. {phase.name} (until {phase.until.value}, at most {phase.limit:.0f} s)")
         lines += [f"     - {line}" for line in _steps(phase.steps, full)]
+        lines += [f"     = {cost_text(price.phases[number - 1])}"] if price is not None else []
+    lines += price_lines(price) if price is not None else []
     lines += [f"  ! {hazard.code}: {hazard.message}" for hazard in plan.hazards]
     return "\n".join(lines) + "\n"
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as data, with every step."""
+def price_lines(price: Price) -> list[str]:
+    """What the whole plan costs, how that was measured, and what could not be."""
+    total = price.total
+    how = [f"  ({HOW})"] if total.slots or total.copies else []
+    return [f"  price: {cost_text(total)}", *how, *(f"  not counted: {gap}" for gap in price.gaps)]
+
+
+def cost_text(price: PhasePrice) -> str:
+    """One price in a line: what moves, who is replaced or emptied, the fewest copies meanwhile, the time."""
+    parts = []
+    if price.slots:
+        parts += [f"{count(price.slots, 'slot')} with {_keys(price.keys)} ({_bytes(price.bytes)}) move"]
+    if price.copies:
+        parts += [f"{count(price.copies, 'full copy', 'full copies')} ({_bytes(price.copied)})"]
+    for number, noun in ((price.failovers, "failover"), (price.restarts, "restart"), (price.resets, "reset")):
+        parts += [count(number, noun)] if number else []
+    if price.in_sync is not None:
+        parts += [f"at least {count(price.in_sync, 'replica')} in sync"]
+    return ", ".join([*parts, f"about {duration(price.seconds)}"])
+
+
+def price_json(price: PhasePrice) -> dict[str, Any]:
+    """One price as data; null where it could not be counted."""
+    return {
+        "slots": price.slots,
+        "keys": price.keys,
+        "bytes": price.bytes,
+        "full_copies": price.copies,
+        "copied_bytes": price.copied,
+        "failovers": price.failovers,
+        "restarts": price.restarts,
+        "resets": price.resets,
+        "least_in_sync_replicas": price.in_sync,
+        "seconds": price.seconds,
+    }
+
+
+def _keys(number: int | None) -> str:
+    return "an unknown number of keys" if number is None else count(number, "key")
+
+
+def _bytes(number: int | None) -> str:
+    return "of unknown size" if number is None else f"about {size(number)}" if number else "0 B"
+
+
+def plan_json(plan: Plan, price: Price | None = None) -> dict[str, Any]:
+    """The plan as data, with every step, and with its price where that was measured."""
+    prices: list[PhasePrice | None] = [*price.phases] if price is not None else [None] * len(plan.phases)
+    total = {"price": {**price_json(price.total), "gaps": [*price.gaps], "how": HOW}} if price is not None else {}
     return {
         "schema": 1,
         "fingerprint": plan.fingerprint,
@@ -42,10 +99,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "steps": [
                     {"kind": type(step).__name__, "node": str(step.node), "text": str(step)} for step in phase.steps
                 ],
+                **({"price": price_json(cost)} if cost is not None else {}),
             }
-            for phase in plan.phases
+            for phase, cost in zip(plan.phases, prices, strict=True)
         ],
         "hazards": [{"code": h.code, "subject": h.subject, "message": h.message} for h in plan.hazards],
+        **total,
     }
 
 

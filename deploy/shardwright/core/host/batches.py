@@ -74,8 +74,9 @@ def batch(changes: Sequence[Change], blueprint: Blueprint, family: str, look: st
     steps = [writer.step(number, change) for number, change in enumerate(changes)]
     bundle = next((c for c in changes if isinstance(c.action, InstallBundle)), None)
     tail = f"exit 0\n{_payload(blueprint)}" if bundle else "exit 0"
-    library = [script("services.sh"), script("apply.sh")]
-    library += [script("remove.sh")] * any(isinstance(c.action, Remove) for c in changes)
+    removes = any(isinstance(c.action, Remove) for c in changes)
+    names = ("services.sh", "apply.sh", *(("remove.sh", "prune.sh") if removes else ()))
+    library = [script(name) for name in names]
     return "\n".join([*library, *steps, f"printf '{_STATE}\\n'", look, tail])
 
 

@@ -98,11 +98,11 @@ def _kept_keys(state: ClusterState, free: SlotSet, ours: Collection[Endpoint]) -
 def _given_up(state: ClusterState, ours: Collection[Endpoint]) -> Iterator[tuple[Endpoint, SlotSet]]:
     """Slots that peers still list as a primary's, which it does not own any more: others could not take them, since the
     servers refuse a slot that they know to be another's."""
-    known = state.by_id
+    owned = {n.id: (n.endpoint, n.slots) for n in reversed([*state.nodes.values()]) if n.endpoint in ours}
     for node in state.nodes.values():
         for peer in node.view.peers:
-            if peer.id in known and known[peer.id].endpoint in ours:
-                yield known[peer.id].endpoint, peer.slots - known[peer.id].slots
+            if peer.slots and peer.id in owned and peer.slots != owned[peer.id][1]:
+                yield owned[peer.id][0], peer.slots - owned[peer.id][1]
 
 
 def _holders(state: ClusterState, free: SlotSet) -> dict[int, Endpoint]:

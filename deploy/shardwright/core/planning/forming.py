@@ -90,7 +90,8 @@ def _replications(
 def replicate_drained_phase(topology: Topology, state: ClusterState, assignment: Assignment) -> Phase | None:
     """Places the members that had to wait until slots had moved away; their copies are of nothing by then."""
     steps: list[Step] = []
-    for member in sorted(node.endpoint for node in topology.nodes if node.endpoint in awaiting_drain(topology, state)):
+    later = awaiting_drain(topology, state)
+    for member in sorted(node.endpoint for node in topology.nodes if node.endpoint in later):
         primary = assignment.primary_of(topology.shard_of(member)).endpoint
         primary_id = state.nodes[primary].id
         if member != primary and state.nodes[member].primary_id != primary_id:

@@ -1,0 +1,133 @@
+"""What a command of the command line works with, and the record that it leaves. Knows nothing of arguments or options."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..control.converging import Means
+from ..control.rotating import Rotation
+from ..control.run import Proof
+from ..core.planning.rotating import DEFAULT
+from ..errors import PlanError, ShardwrightError, SpecError
+from ..model.progress import Progress, silent
+from ..model.report import Finding
+from ..model.run import Command, RunRecord, Verdict
+from ..model.secret import Secret
+from ..model.spec import ClusterSpec, Transport
+from ..ports import Supervisor
+from . import ledger, report_files, run_context, terminal
+from .clock import RealClock
+from .environment import Environment
+from .lock import hold_or_warn
+from .resp import RespTransport
+
+if TYPE_CHECKING:
+    from .ssh import SshTunnels
+
+
+@contextmanager
+def means_for(
+    spec: ClusterSpec, allow: Sequence[str], *, quiet: bool, lock: bool = False, restart: bool = False
+) -> Iterator[tuple[Means, tuple[Finding, ...]]]:
+    """Transport, clock and progress for a spec, with `restart` also its service managers, and the cluster's lock where it
+    is wanted; all given back at the end.
+
+    Gives what must be warned of, too: that no lock could be taken.
+
+    Raises:
+        PlanError: ``locked``.
+    """
+    with ExitStack() as ending:
+        tunnels: SshTunnels | None = None
+        if spec.transport is Transport.SSH or restart or (lock and spec.hosts[0].connect != "@local"):
+            from .ssh import SshTunnels  # paramiko is slow to import, and a cluster on this machine has no use for it
+
+            tunnels = SshTunnels(spec)
+            ending.callback(tunnels.close)
+        warned: tuple[Finding, ...] = ()
+        if lock:
+            held, warned = hold_or_warn(spec, tunnels)
+            if held is not None:
+                ending.callback(held.release)
+        supervisor: Supervisor | None = None
+        if tunnels is not None and restart:
+            from .host_shell import HostShell
+            from .supervisor import HostsSupervisor
+
+            supervisor = HostsSupervisor(Environment(Path(), spec), HostShell(tunnels))
+        connect = tunnels.connect if tunnels is not None and spec.transport is Transport.SSH else None
+
+        def knock(password: Secret | None) -> RespTransport:
+            return RespTransport(password, user=DEFAULT, connect=connect)
+
+        transport = knock(spec.security.password)
+        rotation = Rotation(spec.security, transport, knock, writes_files=False)
+        ending.callback(transport.close)
+        progress: Progress = silent
+        if not quiet:
+            shown = terminal.progress_to(sys.stderr)
+            ending.callback(shown.close)
+            progress = shown
+        password = spec.security.password
+        means = Means(transport, RealClock(), None, password, allow, progress, supervisor, rotation=rotation)
+        yield means, warned
+
+
+def record_of(
+    command: Command, file: Path, spec: ClusterSpec, started: float, proof: Proof | None, error: ShardwrightError | None
+) -> RunRecord:
+    """The record of one command.
+
+    Args:
+        command: what was asked for.
+        file: the cluster.yml.
+        spec: what it says.
+        started: seconds since 1970.
+        proof: what was found; None where an error ended it.
+        error: that error.
+    """
+    refused = isinstance(error, SpecError | PlanError)
+    healthy = proof is not None and proof.report.healthy
+    verdict = (
+        (Verdict.REFUSED if refused else Verdict.FAILED) if error else Verdict.PROVED if healthy else Verdict.NOT_PROVED
+    )
+    moment = datetime.fromtimestamp(started, UTC)
+    outcome = proof.outcome if proof else None
+    return RunRecord(
+        run_id=run_context.run_id(moment),
+        cluster=spec.name,
+        command=command,
+        started=run_context.started(moment),
+        seconds=round(time.time() - started, 1),
+        actor=run_context.actor(),
+        tool_version=run_context.tool_version(),
+        verdict=verdict,
+        exit_code=error.exit_code if error else 0 if healthy else 1,
+        spec_sha256=run_context.spec_sha256(file),
+        plan_fingerprint=outcome.first.fingerprint if outcome else "",
+        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
+        error_code=error.code if error else "",
+        error=str(error) if error else "",
+    )
+
+
+def publish(reports: Path, proof: Proof | None, record: RunRecord, as_json: bool) -> None:
+    """Write the report files and the ledger's line; show the report.
+
+    Raises:
+        ApplyError: ``reports-not-writable`` or ``ledger-locked``.
+    """
+    report = proof.report if proof else None
+    report_files.write_reports(reports, report, record)
+    ledger.append(reports, record)
+    if as_json:
+        terminal.print_json(report, record, sys.stdout)
+    elif report is not None:
+        terminal.report_table(report, record, terminal.console_on(sys.stdout))
+        print(f"report: {reports / 'latest.html'}", file=sys.stderr)
