@@ -1,7 +1,8 @@
 """How long steps take, for the estimate of a plan's time. Measured; a network, a busy server or a slow disk takes longer.
 
 Where from: `python -m benchmarks.rates` (moves, copies, failover, start) and the forming benchmark (what phases take), both
-on loopback on a machine of two cores, Valkey 9.1.2, November 2026. No limit of a wait is derived from these.
+on loopback on a machine of two cores that did other work as well (load 9 to 13), Valkey 9.1.2, November 2026: rather too slow
+than too fast. No limit of a wait is derived from these.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ class Rate:
     bytes: float
 
 
-BY_KEY = Rate(2_000, 20_000, 100e6)
-ATOMIC = Rate(20_000, 100_000, 200e6)
-COPIED_BYTES = 100e6
+BY_KEY = Rate(660, 4_300, 24e6)
+ATOMIC = Rate(5_700, 48_000, 35e6)
+COPIED_BYTES = 20e6
 """Bytes a second of a replica's whole copy."""
-FOLLOWS = 0.5
+FOLLOWS = 1.0
 """Seconds until a replica without a copy begins one."""
-FAILOVER = 0.5
+FAILOVER = 0.2
 """Seconds until a manual failover is done and all nodes know it."""
-RESTART = 2.0
-"""Seconds until a server that was started anew is linked again; what it loads comes on top."""
+RESTART = 6.2
+"""Seconds until a server that was started anew, and empty, is linked again; what it loads or copies comes on top."""
 NODE = 0.008
 """Seconds for each node in each phase: all are looked at."""
 OTHER = 0.1
