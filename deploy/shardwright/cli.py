@@ -158,6 +158,7 @@ def render(environment: str, host: str | None) -> None:
 
     from .core.blueprint import blueprint
     from .core.engine_choice import engine_install
+    from .core.logins import masked
     from .core.placement import place
     from .model.spec import Product, ServiceManager
 
@@ -176,7 +177,7 @@ def render(environment: str, host: str | None) -> None:
     made = blueprint(spec, place(spec), name, engine_install(spec, facts))
     for file in made.files:
         click.echo(f"# {file.path} {file.owner}:{file.group} {file.mode}{' (secret)' if file.secret else ''}")
-        click.echo(_masked(file.content, spec))
+        click.echo(masked(file.content, spec.security))
 
 
 @main.command()
@@ -324,14 +325,3 @@ def _spec(file: Path) -> ClusterSpec:
     for problem in warnings:
         click.echo(f"warning: {file}:{problem.line} {problem.path}: {problem.found} [{problem.code}]", err=True)
     return spec
-
-
-def _masked(content: str, spec: ClusterSpec) -> str:
-    from .core.logins import digest, passwords
-    from .engines import quote
-
-    for secret in passwords(spec.security).values():
-        forms = {secret.reveal(), quote(secret.reveal()), digest(secret)}
-        for form in sorted(forms, key=len, reverse=True):
-            content = content.replace(form, "***")
-    return content

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
@@ -18,6 +20,8 @@ SHARDWRIGHT = Path(sys.executable).with_name("shardwright")
 INVENTORY = "from shardwright.hosts.inventory import load_inventory\n\nglobals().update(load_inventory(__file__))\n"
 CANARY = "can4ry-\"q'uo$te#%h{{x}}`; \\ ü-and-long-enough-for-all"
 """A password of everything that quoting can get wrong, and easy to find in any output."""
+NEXT = f"n€w-{CANARY[::-1]} can4ry-"
+"""The one after it."""
 
 
 class Environment:
@@ -42,7 +46,7 @@ class Environment:
     def environ(self) -> dict[str, str]:
         """Of a run; only the password and what Python needs of ours."""
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "USER", "LANG", "XDG_CACHE_HOME")}
-        return {**kept, "SHARDWRIGHT_PASSWORD": CANARY}
+        return {**kept, "SHARDWRIGHT_PASSWORD": CANARY, "NEXT_PASSWORD": NEXT}
 
     def run(self, script: str = "cluster", *options: str, timeout: float = 240) -> Result:
         """One run to its end."""
@@ -116,6 +120,15 @@ class Result:
 def client(address: str, port: int) -> redis.Redis:
     """A plain client, none of the package's own."""
     return redis.Redis(address, port, password=CANARY, socket_timeout=5, decode_responses=True)
+
+
+def logs_in(address: str, port: int, password: str) -> bool:
+    """Whether the server takes this password from a new connection."""
+    try:
+        with redis.Redis(address, port, password=password, retry=Retry(NoBackoff(), 0)) as one:
+            return bool(one.ping())
+    except redis.AuthenticationError:
+        return False
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.hosts_kit import CANARY, Environment, Result, client, watched_arguments
+from tests.integration.hosts_kit import CANARY, NEXT, Environment, Result, client, logs_in, watched_arguments
 from tests.lab import Lab, LabHost
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -126,8 +126,17 @@ def test_each_engine_from_bare_hosts(lab: Lab, tmp_path: Path, name: str) -> Non
     assert max(calls) <= 5, calls
 
     cluster.hosts[0].exec(["systemctl", "stop", "shardwright-trial@6379"])
-    repaired = cluster.run()
+    passwords = "password: {env: NEXT_PASSWORD}, retired: {env: SHARDWRIGHT_PASSWORD}"
+    cluster.write(cluster.spec(engine, more).replace("password: {env: SHARDWRIGHT_PASSWORD}", passwords))
+    with watched_arguments("can4ry-") as seen:
+        repaired = cluster.run("cluster", "-vv", "--diff")
     assert repaired.code == 0, repaired
+    assert "password-retired" in repaired.out
+    assert "restart-needed" not in repaired.out
+    assert "can4ry-" not in repaired.out + repaired.err
+    assert seen == []
+    taken = [(logs_in(h.address, 6379, CANARY), logs_in(h.address, 6379, NEXT)) for h in cluster.hosts]
+    assert taken == [(False, True)] * 6
 
     gone = cluster.run("remove", "--data", "confirm_data=trial")
     assert gone.code == 0, gone

@@ -232,6 +232,15 @@ def test_nothing_is_retired_in_a_cluster_that_is_not_whole() -> None:
     assert all(digest(OLD) in s.passwords for s in cluster.servers)
 
 
+def test_a_run_that_writes_no_files_says_so_once() -> None:
+    cluster = formed()
+    for expected in ({"password-retired": "ok", "password-files": "warning"}, {"password-retired": "ok"}):
+        used = means(cluster, AFTER)
+        assert used.rotation is not None
+        used.rotation.writes_files = False
+        assert codes(form_and_verify(cluster_topology(cluster), used, canary=False)) == expected
+
+
 def test_what_is_foreseen_is_what_is_done_and_changes_nothing() -> None:
     cluster = formed()
     used = means(cluster, AFTER)

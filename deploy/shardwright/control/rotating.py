@@ -148,6 +148,11 @@ class Rotation:
         """A transport that enters each server as the survey did; for looks only."""
         return _Doors(self, found)
 
+    def around(self, phases: Sequence[Phase]) -> list[Phase]:
+        """What was done by now in its order: before `phases` what they need, and after them the rest."""
+        first = next((n for n, p in enumerate(self.done) if isinstance(p.steps[0], RetirePassword)), len(self.done))
+        return [*self.done[:first], *phases, *self.done[first:]]
+
     def takers(self, given: Given, endpoints: Iterable[Endpoint]) -> tuple[dict[Endpoint, bool], tuple[Endpoint, ...]]:
         """Whether each server lets a new connection in with `given`, and those that gave no answer."""
         answers = self.ask_as(given, dict.fromkeys(endpoints, (("PING",),)))

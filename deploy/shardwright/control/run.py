@@ -117,7 +117,7 @@ def form_and_verify(
     if means.rotation is not None:
         if not not_whole(fitted, state):
             means.rotation.retire(_servers(fitted), means.progress)
-        outcome.phases += means.rotation.done
+        outcome.phases[:] = means.rotation.around(outcome.phases)
     found = [*further, *ghosts, *_outdated(fitted, state, outcome.ages)]
     return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
 

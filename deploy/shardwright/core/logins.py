@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from ..engines import quote
 from ..errors import ObservationError
 from ..model.secret import Secret
 from ..model.spec import Security
@@ -40,6 +41,15 @@ def valid(security: Security) -> frozenset[Given]:
 def digest(secret: Secret) -> str:
     """The hash of a password as ACL rules have it: SHA-256 in hex."""
     return hashlib.sha256(secret.reveal().encode()).hexdigest()
+
+
+def masked(text: str, security: Security) -> str:
+    """A server's configuration without its passwords and their hashes."""
+    for secret in passwords(security).values():
+        forms = {secret.reveal(), quote(secret.reveal()), digest(secret)}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "***")
+    return text
 
 
 def standing(replies: Sequence[Reply], security: Security) -> Standing:
