@@ -1,8 +1,8 @@
 """How long steps take, for the estimate of a plan's time. Measured; a network, a busy server or a slow disk takes longer.
 
 Where from: `python -m benchmarks.rates` (moves, copies, failover, start) and the forming benchmark (what phases take), both
-on loopback on a machine of two cores that did other work as well (load 9 to 13), Valkey 9.1.2, November 2026: rather too slow
-than too fast. No limit of a wait is derived from these.
+on loopback on a machine of two cores that did other work as well (load 9 to 13), Valkey 9.1.2, November 2026: rather too
+slow than too fast. No limit of a wait is derived from these.
 """
 
 from __future__ import annotations
