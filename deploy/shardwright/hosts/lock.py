@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from ..adapters import run_context
 from ..core.host.words import subject
 from ..errors import ObservationError, PlanError
 from ..model.spec import HostSpec
+
+if TYPE_CHECKING:
+    from .results import Run
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 60
@@ -56,6 +60,24 @@ class Held(Protocol):
 def owner() -> str:
     """Who this run is, in one line: user@host with the CI job where there is one, process, since when."""
     return f"{run_context.actor()}, pid {os.getpid()}, since {run_context.started(run_context.now())}"
+
+
+def place(state: State, run: Run) -> tuple[Host, list[str]]:
+    """The host that has the lock, and hosts before it that can't be reached: the spec's first one, whatever `--limit` says.
+
+    Runs with different limits would not exclude one another otherwise.
+    """
+    known = {h.data.shardwright_host: h for h in state.inventory}
+    missed: list[str] = []
+    for spec in run.environment.spec.hosts:
+        host = known[spec.name]
+        if not host.connected:
+            host.connect("for the lock", show_errors=False)
+            run.hosts[spec.name].errors = ()
+        if host.connected:
+            return host, missed
+        missed.append(spec.name)
+    raise LookupError("no host is connected")
 
 
 def hold(host: Host, spec: HostSpec, cluster: str) -> Held | None:

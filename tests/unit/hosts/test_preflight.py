@@ -14,7 +14,7 @@ from shardwright.model.blueprint import Blueprint, PackageSource
 
 
 def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
-    return preflight.refusals(environment.spec.hosts[0], blueprint, state)
+    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
 
 
 def only(errors: tuple[ShardwrightError, ...], code: str) -> str:

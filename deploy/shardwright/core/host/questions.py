@@ -43,6 +43,8 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
         "SW_USER": next((b.user.name for b in blueprints if b.user), ""),
         "SW_PATHS": _lines(places),
         "SW_INSTANCES": _lines(map(_instance, every)),
+        "SW_GUARD": first.guard,
+        "SW_NODES": " ".join(str(i.endpoint.port) for i in first.instances),
         "SW_UNITS": " ".join(dict.fromkeys(units)),
         "SW_PORTS": " ".join(f"{port:04X}" for port in sorted(ports)),
         "SW_KERNEL": _lines(k.path for b in blueprints for k in b.kernel),

@@ -191,10 +191,10 @@ attach() { # <source> <target> <type> <options>
   timeout 60 mount "$2" || refuse mount-failed "mount $1 on $2 failed" "try on the host: mount $2; no server was started"
 }
 
-adopt() { # <guard> <port>...
-  guard=$1
-  shift
-  "$guard" adopt "$@"
+guarded() { # <guard> <verb> <argument>...: what it refuses has its code
+  words=$("$@" 2>&1) && return 0
+  printf '%s\n' "${words##*shardwright-guard: }" >&2
+  return 1
 }
 
 reload() { systemctl daemon-reload; }
