@@ -13,7 +13,7 @@ from ...model.spec import ClusterSpec, HostSpec, ServiceManager
 from ..verification.disks import USUAL_CLIENTS
 from .changes import packages_for, server_process
 from .continuity import breaks
-from .questions import parent
+from .questions import disk_place, parent
 from .state import DiskState, HostState
 from .words import subject
 
@@ -191,7 +191,7 @@ def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskS
     disks = dict(state.disks)
     found: dict[str, tuple[DiskState, int]] = {}
     for instance in blueprint.instances:
-        disk = disks.get(parent(instance.data))
+        disk = disks.get(disk_place(blueprint, instance))
         if disk is not None:
             found[disk.point] = (disk, found.get(disk.point, (disk, 0))[1] + 1)
     return found

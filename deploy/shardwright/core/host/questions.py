@@ -49,12 +49,19 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
         "SW_PORTS": " ".join(f"{port:04X}" for port in sorted(ports)),
         "SW_KERNEL": _lines(k.path for b in blueprints for k in b.kernel),
         "SW_MOUNTS": _lines(m.target for m in first.mounts),
-        "SW_DISKS": _lines([*(parent(i.data) for i in every), *(parent(i.config) for i in every), parent(first.guard)]),
+        "SW_DISKS": _lines(
+            [*(disk_place(first, i) for i in every), *(parent(i.config) for i in every), parent(first.guard)]
+        ),
     }
 
 
 def _instance(instance: Instance) -> str:
     return "|".join((instance.name, instance.config, instance.data, instance.started, instance.pidfile))
+
+
+def disk_place(blueprint: Blueprint, instance: Instance) -> str:
+    """Where to ask for the file system of an instance's data: its parent, which it shares, unless it is a mount itself."""
+    return instance.data if instance.data in {m.target for m in blueprint.mounts} else parent(instance.data)
 
 
 def parent(path: str) -> str:
