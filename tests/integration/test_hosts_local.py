@@ -512,3 +512,25 @@ def test_an_identity_that_answers_elsewhere_is_not_restored(local: Local) -> Non
     assert mended.proved, mended
     assert ids(local) == before
     assert lacks(local, pairs) == []
+
+
+def test_a_run_that_could_leave_no_record_ends_before_any_host_is_touched(local: Local) -> None:
+    (local.directory / "reports").write_text("")
+    result = local.run()
+    assert result.code == 5, result
+    assert "[reports-not-writable]" in result.err
+    assert str(local.directory / "reports") in result.err
+    assert "--data reports=" in result.err
+    homeless = {**local.environ(), "HOME": "/dev/null", "XDG_CACHE_HOME": ""}
+    (local.directory / "reports").unlink()
+    done = subprocess.run(
+        local.words("cluster"), env=homeless, cwd=local.directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 5, done.stderr
+    assert "[cache-not-writable]" in done.stderr
+    assert "/dev/null/.cache" in done.stderr
+    assert "XDG_CACHE_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Connecting" not in result.err
+    assert "Traceback" not in result.err
+    assert not local.base.exists()

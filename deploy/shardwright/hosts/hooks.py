@@ -22,6 +22,7 @@ from pyinfra.api.state import BaseStateCallback, State
 
 from ..core.host.words import subject
 from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
+from .recording import check_writable
 from .results import Run
 
 KEEPALIVE_SECONDS = 5
@@ -46,6 +47,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         run.allow = str(given.get("allow", ""))
         run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
         _refuse_order(run, ended)
+        _refuse_reports(run)
         state.callback_handlers.append(_Connecting(run))
 
     def fail_hosts(hosts: Iterable[Host], activated_count: int | None = None) -> None:  # noqa: ARG001 - pyinfra's
@@ -77,6 +79,17 @@ def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
             hint="run the same command without it; all hosts are worked on at once, one step after the other",
         )
         stop(run, ended)
+
+
+def _refuse_reports(run: Run) -> None:
+    """A run whose record can't be written ends before any host is contacted."""
+    if run.command is None or "--dry" in sys.argv:
+        return
+    try:
+        check_writable(run)
+    except ShardwrightError as error:
+        run.error = error
+        stop(run, lambda _: None)
 
 
 def stop(run: Run, ended: Callable[[Run], None]) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from tests.unit.core.captured import VERSIONS, nodes
 
-from shardwright.core.parsing import parse_view
 from shardwright.control.identities import judge
 from shardwright.core.host.kept_nodes import RestoreIdentity
+from shardwright.core.parsing import parse_view
 from shardwright.model.blueprint import Instance
 from shardwright.model.endpoint import Endpoint
 from shardwright.model.observation import NodeView

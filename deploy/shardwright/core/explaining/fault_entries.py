@@ -49,6 +49,11 @@ FAULT_ENTRIES = table(
             "A dead NFS server, a hanging FUSE or a broken disk.",
             "Find it as the message says, bring its server back or unmount it (umount -l), then run again.",
         ),
+        "cache-not-writable": (
+            "The archive of the bundled engine can't be kept on this machine; nothing was changed.",
+            "A full or read-only disk, or no home directory, as in some CI jobs.",
+            "Make room, or point XDG_CACHE_HOME at a directory that can be written.",
+        ),
         "lock-elsewhere": (
             "The lock against a second deploy is not on the first host of cluster.yml (a warning).",
             "That host can't be reached from here.",
