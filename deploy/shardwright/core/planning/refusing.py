@@ -10,7 +10,7 @@ from ...errors import ObservationError, PlanError
 from ...model.endpoint import Endpoint, NodeId
 from ...model.observation import Health
 from ...model.plan import Configure, Plan
-from ...model.state import ClusterState, StrangerState
+from ...model.state import ClusterState, Dispute, StrangerState
 from ...model.topology import Topology
 from ..verification.disks import FAILING_HINT
 
@@ -207,8 +207,20 @@ def _disputes(state: ClusterState) -> None:
         raise PlanError(
             "slots-claimed-twice",
             f"{len(dispute.slots):,} slots ({dispute.slots}) are claimed by more than one node: {counts}",
-            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there; run again",
+            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there; run again"
+            + _amnesia(state, dispute),
         )
+
+
+def _amnesia(state: ClusterState, dispute: Dispute) -> str:
+    """What to do with a claimant that knows nobody and has keys, beside others that know each other."""
+    lonely = [e for e in dispute.claimants if not state.nodes[e].knows and state.nodes[e].view.keys]
+    if not lonely or len(lonely) == len(dispute.claimants):
+        return ""
+    return (
+        f"; {lonely[0]} knows nobody: if it has lost its nodes.conf, stop it, put the file back "
+        f"(shardwright-guard restore {lonely[0].port} on its host) and start it"
+    )
 
 
 def _missing_owners(state: ClusterState) -> None:

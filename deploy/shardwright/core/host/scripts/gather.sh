@@ -38,6 +38,7 @@ part_base() {
   else say init none; fi
   date "+epoch$tab%s$tab%N"
   awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
+  # shellcheck disable=SC3045  # dash and busybox know -H and -n
   say files "$(ulimit -H -n 2>/dev/null)"
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
