@@ -207,3 +207,19 @@ def test_a_dead_mount_is_named_in_time_and_nothing_is_done(environment: Environm
     assert "h1 (10.213.0.11, zone a): a file system does not answer" in error.message
     assert str(dead) in error.message
     assert f"timeout 5 df {dead}" in error.hint
+
+
+def test_an_engine_on_a_mount_without_execution_is_said_to_be_there(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(base)], check=False).returncode:
+        pytest.skip("needs root, to mount")
+    try:
+        made = blueprint(base, 23090)
+        server = Path(made.engine.server)
+        server.parent.mkdir(parents=True, exist_ok=True)
+        server.write_text("#!/bin/sh\necho Valkey server v=9.1.2\n")
+        server.chmod(0o755)
+        assert "noexec" in look(made, os.environ["PATH"]).engine
+    finally:
+        subprocess.run(["umount", str(base)], check=True)

@@ -58,7 +58,8 @@ part_engine() {
     elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
-  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"; fi
+  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"
+  elif [ -e "$SW_SERVER" ]; then say engine "it is there and can't be executed: look at its mount (noexec) and mode"; fi
   if [ -n "$SW_BUNDLE_CURRENT" ] && [ -L "$SW_BUNDLE_CURRENT" ]; then
     say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
   fi
