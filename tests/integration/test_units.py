@@ -380,6 +380,10 @@ def lists_of(made: Site) -> tuple[Path, Path]:
     return Path(made.instance().data) / "nodes.conf", Path(made.instance().config).with_suffix(".nodes.conf")
 
 
+def identity(made: Site) -> str:
+    return bytes(made.client().execute_command("CLUSTER MYID")).decode()
+
+
 def said_of_nodes(made: Site) -> list[str]:
     (line,) = made.guard("nodes", "22000").stdout.splitlines()
     return line.split("\t")[2:]
@@ -432,7 +436,7 @@ def test_a_damaged_list_of_nodes_is_refused_and_put_back(ready: Site, case: str)
 def test_data_without_its_list_of_nodes_is_refused_where_there_is_a_copy(ready: Site) -> None:
     started(ready)
     fill(ready)
-    node = ready.client().execute_command("CLUSTER MYID")
+    node = identity(ready)
     assert ready.guard("keep", f"22000={node}").returncode == 0
     running = ready.guard("restore", "22000")
     assert running.returncode == REFUSED
@@ -444,15 +448,15 @@ def test_data_without_its_list_of_nodes_is_refused_where_there_is_a_copy(ready: 
     refused(ready, "nodes-conf-lost", ready.instance().data, "deploy again")
     live.touch()
     refused(ready, "nodes-conf-lost", ready.instance().data)
-    assert ready.guard("restore", "22000", str(node)).returncode == 0
+    assert ready.guard("restore", "22000", node).returncode == 0
     started(ready)
-    assert ready.client().execute_command("CLUSTER MYID") == node
+    assert identity(ready) == node
     assert keys(ready) == 100
     stopped(ready)
     live.unlink()
     copy.unlink()
     started(ready)
-    assert ready.client().execute_command("CLUSTER MYID") != node, "what all this is for"
+    assert identity(ready) != node, "what all this is for"
 
 
 # --- the guard: what the process started with --------------------------------------------------------------------------
