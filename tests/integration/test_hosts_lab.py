@@ -387,7 +387,7 @@ def test_packets_that_are_lost_end_in_a_proof_or_in_names(lab: Lab, tmp_path: Pa
     """Two nodes a host, so that primaries have replicas elsewhere."""
     made = Deployed(tmp_path, lab.fresh(3), "bundled")
     text = made.spec("bundled").replace("replicas: 0", "replicas: 1").replace("spread: none", "spread: host")
-    made.write(text + "ports: [6379, 6380]\n")
+    made.write(re.sub(r"(zone: \w+)}", r"\1, ports: [6379, 6380]}", text))
     for host in made.hosts:
         lab.faults.lose(host, 0.3, *(h for h in made.hosts if h is not host))
     result = made.run(timeout=400)
@@ -472,10 +472,10 @@ def test_archives_that_fail_and_the_wrong_engine_are_named_for_each_host(lab: La
         host.exec("mkdir /root/apt && mv /etc/apt/sources.list* /root/apt/ && rm -rf /var/lib/apt/lists/*")
         host.exec(f"echo '{line}' >/etc/apt/sources.list")
     three.exec(
-        "mkdir -p /srv/repo /root/p/DEBIAN && cd /root/p && printf 'Package: redis-server\nVersion: 5:7.0.99\n"
-        "Architecture: all\nMaintainer: x <x@x>\nDescription: x\n' >DEBIAN/control && dpkg-deb -b . /srv/repo/r.deb && "
-        "cd /srv/repo && { dpkg-deb -f r.deb; printf 'Filename: ./r.deb\nSize: %s\nSHA256: %064d\n' "
-        "$(stat -c %s r.deb) 0; } >Packages"
+        "set -e; mkdir -p /srv/repo /root/p/DEBIAN; for name in redis-server redis-tools; do cd /root/p; "
+        "printf 'Package: %s\\nVersion: 5:7.0.99\\nArchitecture: all\\nMaintainer: x <x@x>\\nDescription: x\\n' $name "
+        ">DEBIAN/control; dpkg-deb -b . /srv/repo/$name.deb; cd /srv/repo; dpkg-deb -f $name.deb >>Packages; "
+        "printf 'Filename: ./%s.deb\\nSize: %s\\nSHA256: %064d\\n\\n' $name $(stat -c %s $name.deb) 0 >>Packages; done"
     )
     result = made.run()
     assert result.code == 5, result
