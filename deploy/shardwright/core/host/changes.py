@@ -21,7 +21,7 @@ from ...engines import VersionRange, identify_binary
 from ...errors import ObservationError
 from ...model.blueprint import Blueprint, Directory, File, Instance, KernelSetting, Mount, PackageSource
 from ...model.spec import ServiceManager
-from .kept_nodes import KeepNodes, RestoreIdentity
+from .kept_nodes import KeepNodes, RestoreIdentity, lost_list
 from .state import HostState, PathState
 
 _APPENDONLY = re.compile(r"^(appendonly[ \t]+)(yes|no)[ \t]*$", re.MULTILINE)
@@ -329,13 +329,8 @@ def _services(blueprint: Blueprint, state: HostState, files: tuple[File, ...]) -
 
 def orphans(blueprint: Blueprint, state: HostState) -> tuple[Instance, ...]:
     """Stopped servers whose list of nodes is damaged, or lost beside their data, and of which there is a saved copy."""
-
-    def lost(instance: Instance) -> bool:
-        data, nodes = state.data_of(instance.name), state.nodes_of(instance.endpoint.port)
-        gone = nodes.live == "damaged" or (nodes.live == "lost" and bool(data.rdb or data.aof_manifest))
-        return gone and nodes.saved == "whole" and not is_running(instance, state, blueprint.manager)
-
-    return tuple(i for i in blueprint.instances if lost(i))
+    stopped = (i for i in blueprint.instances if not is_running(i, state, blueprint.manager))
+    return tuple(i for i in stopped if lost_list(state.nodes_of(i.endpoint.port), state.data_of(i.name)))
 
 
 def _path_of(change: Change) -> str:

@@ -1,4 +1,4 @@
-"""What is done about servers' lists of nodes, as changes like any others. Values only.
+"""What is done about servers' lists of nodes, as changes like any others. Pure.
 
 A server is who its `nodes.conf` says. Without it a server with data comes back under a new identity and claims every slot
 it has keys of; a damaged one ends it. So each proved run keeps a copy beside the configuration, and a stopped server that
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...model.blueprint import Instance
+from .state import DataState, NodesState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,9 @@ class KeepNodes:
     """The lists of nodes of proved servers are copied, each with who its server says it is."""
 
     pairs: tuple[tuple[Instance, str], ...]
+
+
+def lost_list(nodes: NodesState, data: DataState) -> bool:
+    """Whether a list of nodes is damaged, or lost beside data, and there is a whole copy of it."""
+    gone = nodes.live == "damaged" or (nodes.live == "lost" and bool(data.rdb or data.aof_manifest))
+    return gone and nodes.saved == "whole"
