@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 from tests.engine.kit import Lab, client, codes, eventually, fill, found, lab, nodes_of
+from tests.engine.refusing import refused
 
+from shardwright.errors import ApplyError
 from shardwright.model.report import Severity
 
 pytestmark = pytest.mark.engine
@@ -196,3 +199,60 @@ def test_verifying_changes_nothing(made: Lab) -> None:
     before = all_of_it()
     made.verify(canary=False)
     assert all_of_it() == before
+
+
+def test_a_node_that_can_not_save_is_named_and_the_cluster_is_not_changed(made: Lab) -> None:
+    in_the_way = made.servers[1].directory / "dump.rdb" / "x"
+    in_the_way.mkdir(parents=True)
+    made[1].execute_command("BGSAVE")
+    eventually(lambda: made[1].info("persistence")["rdb_last_bgsave_status"] == "err", "it could not save")
+    report = made.verify()
+    (finding,) = found(report, "persistence-failing")
+    assert finding.subject == f"h1:{made.ports[1]}"
+    assert "snapshot failed" in finding.message
+    assert "BGSAVE" in finding.hint
+    assert "don't restart" in finding.hint
+    assert not report.healthy
+    made[4].execute_command("CLUSTER", "RESET", "SOFT")
+    error = refused(made, "persistence-failing", f"h1:{made.ports[1]} (127.0.0.1:{made.ports[1]})", "snapshot failed")
+    assert "BGSAVE" in error.hint
+    assert made[4].info("replication")["role"] == "master", "nobody has made it a replica again"
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    made[1].execute_command("BGSAVE")
+    eventually(lambda: made[1].info("persistence")["rdb_last_bgsave_status"] == "ok", "it saves again")
+    assert made.deploy().healthy
+
+
+def test_a_server_that_may_open_too_few_files_is_found_with_numbers(made: Lab) -> None:
+    server = made.servers[3]
+    server.kill()
+    server.launcher = ("prlimit", "--nofile=1056:1056")
+    if os.geteuid() == 0:  # root could raise it again
+        server.launcher += ("setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource")
+    server.start()
+    eventually(lambda: made[3].info("replication")["master_link_status"] == "up", "it is back")
+    assert made[3].config_get("maxclients") == {"maxclients": "1024"}
+    report = made.verify(canary=False)
+    (finding,) = found(report, "open-files-low")
+    assert (finding.subject, finding.severity) == (f"h3:{made.ports[3]}", Severity.WARNING)
+    assert "1,024 clients" in finding.message
+    assert "10,000" in finding.message
+    assert "LimitNOFILE" in finding.hint
+    made.topology = replace(made.topology, settings=(("maxclients", "10000"),))
+    (finding,) = found(made.verify(canary=False), "open-files-low")
+    assert finding.severity is Severity.ERROR
+    error = refused(made, "open-files-low", f"127.0.0.1:{made.ports[3]}", "10000", kind=ApplyError)
+    assert "LimitNOFILE" in error.hint
+
+
+def test_another_engine_and_another_version_than_wanted_are_named(made: Lab) -> None:
+    version = made[0].info("server")["valkey_version"]
+    made.topology = replace(made.topology, versions="8.1")
+    findings = found(made.verify(canary=False), "version-differs")
+    assert {f.subject for f in findings} == {f"127.0.0.1:{port}" for port in made.ports}
+    assert all(f"valkey {version}, wanted 8.1" in f.message and f.hint for f in findings)
+    made.topology = replace(made.topology, versions="any", product="redis")
+    findings = found(made.verify(canary=False), "product-differs")
+    assert {f.subject for f in findings} == {f"127.0.0.1:{port}" for port in made.ports}
+    assert all(f"valkey {version}, wanted redis" in f.message and f.hint for f in findings)

@@ -79,6 +79,41 @@ def test_slots_that_two_lonely_nodes_claim_are_nobodys_to_give(tmp_path: Path) -
         before = snapshot(made, range(6))
         refused(made, "slots-claimed-twice", "100-199", str(made.ports[0]), str(made.ports[1]))
         assert snapshot(made, range(6)) == before
+        key = next(f"k{n}" for n in range(10_000_000) if 100 <= key_slot(f"k{n}".encode()) < 200)
+        for n in (0, 1):
+            made[n].config_set("cluster-require-full-coverage", "no")
+            eventually(lambda n=n: made[n].execute_command("CLUSTER INFO")["cluster_state"] == "ok", "it serves")
+            made[n].set(key, f"of {n}")
+        error = refused(made, "slots-claimed-twice", "100-199", *(f"127.0.0.1:{p} (1 keys)" for p in made.ports[:2]))
+        assert "CLUSTER NODES" in error.hint
+        assert [made[n].get(key) for n in (0, 1)] == ["of 0", "of 1"]
+
+
+def test_a_server_that_came_back_without_its_list_of_nodes_is_no_member_and_loses_nothing(tmp_path: Path) -> None:
+    """As with a start past the guard: a stranger that claims the slots of its keys, beside the list of the others."""
+    with lab(tmp_path, settings={"cluster-node-timeout": "1000"}) as made:
+        made.topology = replace(made.topology, live=with_short_timeout(made))
+        made.converge()
+        pairs = fill(made, 100)
+        made[1].save()
+        node = made[1].execute_command("CLUSTER MYID")
+        victim = made.servers[1]
+        victim.kill()
+        lists = victim.directory / "nodes.conf"
+        kept = lists.read_bytes()
+        lists.unlink()
+        victim.start()
+        held = made[1].dbsize()
+        assert held > 0
+        error = refused(made, "slots-claimed-twice", f"127.0.0.1:{made.ports[1]} ({held} keys)", pace=3)
+        assert f"shardwright-guard restore {made.ports[1]}" in error.hint
+        assert made[1].dbsize() == held
+        victim.kill()
+        lists.write_bytes(kept)
+        victim.start()
+        assert made[1].execute_command("CLUSTER MYID") == node
+        assert made.deploy().healthy
+        assert_kept(made, pairs)
 
 
 def test_a_clone_is_refused_before_anyone_is_introduced(tmp_path: Path) -> None:

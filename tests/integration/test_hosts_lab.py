@@ -391,3 +391,114 @@ def test_storage_is_mounted_before_anything_lies_in_it(three: Deployed) -> None:
     victim.exec("systemctl stop shardwright-trial@6379; umount /var/lib/shardwright")
     again = three.run()
     explained(again, 5, "data-dir-unmarked", "h3 (", "/var/lib/shardwright/trial/6379")
+
+
+def test_packets_that_are_lost_end_in_a_proof_or_in_names(lab: Lab, tmp_path: Path) -> None:
+    """Two nodes a host, so that primaries have replicas elsewhere."""
+    made = Deployed(tmp_path, lab.fresh(3), "bundled")
+    text = made.spec("bundled").replace("replicas: 0", "replicas: 1").replace("spread: none", "spread: host")
+    made.write(re.sub(r"(zone: \w+)}", r"\1, ports: [6379, 6380]}", text))
+    for host in made.hosts:
+        lab.faults.lose(host, 0.3, *(h for h in made.hosts if h is not host))
+    result = made.run(timeout=400)
+    assert min(lab.faults.dropped(host) for host in made.hosts) > 20
+    if not result.proved:
+        assert result.code in (1, 5), result
+        assert any(f"{host.address}:63" in result.err + result.out for host in made.hosts), result
+        assert "Traceback" not in result.err
+    lab.faults.heal()
+    assert made.run().proved
+
+    two = made.hosts[1]
+    for port in (6379, 6380):
+        lab.faults.lose_large(two, port, *(h for h in made.hosts if h is not two))
+    blind = made.run("verify")
+    assert blind.code == 1, blind
+    assert "canary-not-replicated" in blind.out
+    assert f"{two.address}:63" in blind.out
+    assert lab.faults.dropped(two) > 0
+    lab.faults.heal()
+    assert made.run("verify").proved
+
+
+def test_a_disk_that_fills_under_running_servers_changes_and_restarts_nothing(lab: Lab, three: Deployed) -> None:
+    two = three.hosts[1]
+    lab.faults.mount_disk(two, "/var/lib/shardwright", 256)
+    assert three.run().proved
+    pid = two.exec("systemctl show -p MainPID --value shardwright-trial@6379").stdout
+    lab.faults.fill_disk(two, "/var/lib/shardwright", 240)
+    server = client(two.address, 6379)
+    server.execute_command("BGSAVE")
+    wait_for(lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err")
+    for script in ("cluster", "verify"):
+        explained(three.run(script), 3, "disk-full", "h2 (", "0 MiB are free", "/var/lib/shardwright", "df -h")
+    assert two.exec("systemctl show -p MainPID --value shardwright-trial@6379").stdout == pid
+    lab.faults.free_disk(two, "/var/lib/shardwright")
+    unproved = three.run()
+    assert unproved.code == 1, unproved
+    assert "persistence-failing" in unproved.out
+    assert "h2:6379" in unproved.out
+    server.execute_command("BGSAVE")
+    wait_for(lambda: server.info("persistence")["rdb_last_bgsave_status"] == "ok")
+    assert three.run().changed_nothing
+    assert two.exec("systemctl show -p MainPID --value shardwright-trial@6379").stdout == pid
+
+
+def test_runs_with_different_limits_exclude_one_another(lab: Lab, three: Deployed) -> None:
+    assert three.run().proved
+    three.write(three.spec("bundled", "settings: {timeout: 7}"))
+    first = three.start("cluster", "--limit", "h2")
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "Install engine" in line:
+            break
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        second = three.run("cluster", "--limit", "h3")
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    explained(second, 4, "locked", "h1 (", f"pid {first.pid}")
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+    lab.faults.block_ssh(three.hosts[0], refuse=True)
+    third = three.run("cluster", "--limit", "h3")
+    assert third.code == 0, third
+    assert "lock-elsewhere" in third.out
+    assert "the lock is on h2, as h1" in " ".join(third.out.split())
+    lab.faults.heal()
+
+
+def test_archives_that_fail_and_the_wrong_engine_are_named_for_each_host(lab: Lab, tmp_path: Path) -> None:
+    """One host has Valkey where Redis should be, one reaches no mirror, one gets a package that is not what was signed."""
+    made = Deployed(tmp_path, lab.fresh(3), "redis")
+    one, two, three = made.hosts
+    one.exec(
+        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends redis-server"
+    )
+    one.exec("systemctl disable --now redis-server")
+    one.exec("printf '#!/bin/sh\necho Valkey server v=8.0.1 sha=0 bits=64\n' >/usr/bin/redis-check-rdb")
+    nowhere = "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main"
+    for host, line in ((two, nowhere), (three, "deb [trusted=yes] file:/srv/repo ./")):
+        host.exec("mkdir /root/apt && mv /etc/apt/sources.list* /root/apt/ && rm -rf /var/lib/apt/lists/*")
+        host.exec(f"echo '{line}' >/etc/apt/sources.list")
+    three.exec(
+        "set -e; mkdir -p /srv/repo /root/p/DEBIAN; for name in redis-server redis-tools; do cd /root/p; "
+        "printf 'Package: %s\\nVersion: 5:7.0.99\\nArchitecture: all\\nMaintainer: x <x@x>\\nDescription: x\\n' $name "
+        ">DEBIAN/control; dpkg-deb -b . /srv/repo/$name.deb; cd /srv/repo; dpkg-deb -f $name.deb >>Packages; "
+        "printf 'Filename: ./%s.deb\\nSize: %s\\nSHA256: %064d\\n\\n' $name $(stat -c %s $name.deb) 0 >>Packages; done"
+    )
+    result = made.run()
+    assert result.code == 5, result
+    said = result.err.split("ERROR", 1)[1]
+    for host, words in (
+        (one, ("[engine-version]", "Valkey server v=8.0.1", "wanted redis", "engine: bundled")),
+        (two, ("[apt-failed]", "http://127.0.0.1:9/debian", "engine: bundled")),
+        (three, ("[apt-failed]", "Hash Sum mismatch", "engine: bundled")),
+    ):
+        block = next(part for part in said.split("\n- ") if f"{host.name} ({host.address}" in part)
+        assert [word for word in words if word not in block] == [], block
+    for host in (two, three):
+        assert host.exec("command -v redis-server", check=False).stdout == ""
+        host.exec("rm /etc/apt/sources.list; mv /root/apt/* /etc/apt/; rm -rf /var/lib/apt/lists/*; apt-get -q update")
+    one.exec("DEBIAN_FRONTEND=noninteractive apt-get -qy install --reinstall redis-tools")
+    assert made.run().proved

@@ -517,3 +517,109 @@ def test_other_ports_make_no_second_cluster(local: Local) -> None:
     assert not (local.base / f"data/{local.name}/{local.ports[0] + 6}").exists()
     local.write(local.spec())
     assert local.run().changed_nothing
+
+
+def fills(local: Local, count: int = 60) -> dict[str, str]:
+    """Keys in all shards, each at the server that has its slot."""
+    pairs = {f"key-{n}": f"value-{n}" for n in range(count)}
+    for key, value in pairs.items():
+        assert sum(sets(client("127.0.0.1", port), key, value) for port in local.ports) == 1
+    return pairs
+
+
+def lacks(local: Local, pairs: dict[str, str]) -> list[str]:
+    servers = [client("127.0.0.1", port) for port in local.ports]
+    return [key for key, value in pairs.items() if value.encode() not in [_bytes(reads(s, key)) for s in servers]]
+
+
+def _bytes(value: object) -> object:
+    return value.encode() if isinstance(value, str) else value
+
+
+def ids(local: Local) -> list[str]:
+    return [str(client("127.0.0.1", port).execute_command("CLUSTER MYID")) for port in local.ports]
+
+
+def test_lost_and_damaged_lists_of_nodes_come_back_from_their_copies(local: Local) -> None:
+    assert local.run().proved
+    pairs, before = fills(local), ids(local)
+    copies = [local.base / f"config/{local.name}/{port}.nodes.conf" for port in local.ports]
+    assert [path.stat().st_mode & 0o777 for path in copies] == [0o600] * 6
+    assert all(f"{node} " in path.read_text() for node, path in zip(before, copies, strict=True))
+    lists = [local.base / f"data/{local.name}/{port}/nodes.conf" for port in local.ports]
+    for pid in local.pids():
+        os.kill(int(pid), signal.SIGKILL)
+    wait_for(lambda: not local.servers())
+    lists[0].unlink()
+    lists[4].write_bytes(lists[4].read_bytes()[:200])
+
+    control = local.base / f"prefix/{local.name}/shardwright-service"
+    for port, code in ((local.ports[0], "nodes-conf-lost"), (local.ports[4], "nodes-conf-damaged")):
+        done = subprocess.run([control, "start", str(port)], capture_output=True, text=True, check=False)
+        assert done.returncode == 78
+        assert f"[{code}]" in done.stderr
+        assert f"data/{local.name}/{port}" in done.stderr
+        assert "deploy again" in done.stderr
+    assert not local.servers()
+
+    result = local.run()
+    assert result.proved, result
+    assert f"restore the list of nodes of here:{local.ports[0]}" in result.err
+    assert ids(local) == before
+    assert lacks(local, pairs) == []
+    kept = list(lists[4].parent.glob("nodes.conf.2*"))
+    assert [path.stat().st_size for path in kept] == [200]
+    again = local.run()
+    assert again.changed_nothing, again
+
+
+def test_an_identity_that_answers_elsewhere_is_not_restored(local: Local) -> None:
+    assert local.run().proved
+    pairs, before = fills(local), ids(local)
+    lists = [local.base / f"data/{local.name}/{port}/nodes.conf" for port in local.ports]
+    for n in (0, 3):
+        os.kill(int(local.pids()[n]), signal.SIGKILL)
+    wait_for(lambda: len(local.servers()) == 4)
+    lists[3].write_bytes(lists[0].read_bytes())
+    lists[0].unlink()
+    subprocess.run([local.base / f"prefix/{local.name}/shardwright-service", "start", str(local.ports[3])], check=True)
+    for consent in ((), ("--data", "allow=restores-identity")):
+        result = local.run("cluster", *consent)
+        assert result.code == 4, result
+        assert "[nodes-conf-lost]" in result.err
+        assert f"here:{local.ports[0]} has data" in result.err
+        assert f"127.0.0.1:{local.ports[3]} answers under that identity now" in result.err
+        assert "stop the other" in result.err
+    os.kill(int(local.pids()[3]), signal.SIGKILL)
+    wait_for(lambda: len(local.servers()) == 4)
+    lists[3].unlink()
+    doubtful = local.run()
+    assert doubtful.code == 4, doubtful
+    assert f"knows that identity at 127.0.0.1:{local.ports[3]}" in doubtful.err, "the clone has told them so"
+    assert "--data allow=restores-identity" in doubtful.err
+    mended = local.run("cluster", "--data", "allow=restores-identity")
+    assert mended.proved, mended
+    assert ids(local) == before
+    assert lacks(local, pairs) == []
+
+
+def test_a_run_that_could_leave_no_record_ends_before_any_host_is_touched(local: Local) -> None:
+    (local.directory / "reports").write_text("")
+    result = local.run()
+    assert result.code == 5, result
+    assert "[reports-not-writable]" in result.err
+    assert str(local.directory / "reports") in result.err
+    assert "--data reports=" in result.err
+    homeless = {**local.environ(), "HOME": "/dev/null", "XDG_CACHE_HOME": ""}
+    (local.directory / "reports").unlink()
+    done = subprocess.run(
+        local.words("cluster"), env=homeless, cwd=local.directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 5, done.stderr
+    assert "[cache-not-writable]" in done.stderr
+    assert "/dev/null/.cache" in done.stderr
+    assert "XDG_CACHE_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Connecting" not in result.err
+    assert "Traceback" not in result.err
+    assert not local.base.exists()

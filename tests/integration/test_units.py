@@ -358,6 +358,107 @@ def test_the_guard_takes_only_ports(host: Site, port: str) -> None:
     assert "[bad-port]" in done.stderr
 
 
+# --- the guard: the list of nodes ----------------------------------------------------------------------------------------
+
+ME, OTHER = "2" * 40, "1" * 40
+LISTED = f"""\
+{OTHER} 127.0.0.1:7001@17001,,tls-port=0,shard-id={"3" * 40} master - 0 1669446999 2 connected 5461-10922
+{ME} 127.0.0.1:7000@17000,,tls-port=0 myself,master - 0 0 1 connected 0-5460 [5->-{OTHER}]
+vars currentEpoch 6 lastVoteEpoch 0
+"""
+DAMAGED = {
+    "cut": LISTED[:150],
+    "without its end": LISTED.rsplit("vars")[0],
+    "nobody itself": LISTED.replace("myself,", ""),
+    "twice": LISTED + LISTED,
+    "garbage": "\0\1" * 50,
+    "one id cut": LISTED.replace(OTHER, "1" * 30, 1),
+}
+
+
+def lists_of(made: Site) -> tuple[Path, Path]:
+    return Path(made.instance().data) / "nodes.conf", Path(made.instance().config).with_suffix(".nodes.conf")
+
+
+def identity(made: Site) -> str:
+    return bytes(made.client().execute_command("CLUSTER MYID")).decode()
+
+
+def said_of_nodes(made: Site) -> list[str]:
+    (line,) = made.guard("nodes", "22000").stdout.splitlines()
+    return line.split("\t")[2:]
+
+
+def test_the_copy_of_a_list_of_nodes_is_never_worse_than_the_one_before(ready: Site) -> None:
+    live, copy = lists_of(ready)
+    assert said_of_nodes(ready) == ["lost", "", "lost", "", ""]
+    live.write_text(LISTED)
+    unlike = ready.guard("keep", f"22000={OTHER}")
+    assert unlike.returncode == REFUSED
+    assert "[nodes-conf-unlike]" in unlike.stderr
+    assert not copy.exists()
+    assert ready.guard("keep", f"22000={ME}").returncode == 0
+    assert copy.read_text() == LISTED
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert said_of_nodes(ready) == ["whole", ME, "whole", ME, "same"]
+    live.write_text(LISTED.replace("1669446999", "7").replace("2 connected", "9 disconnected"))
+    assert said_of_nodes(ready)[-1] == "same", "times and links are no news"
+    live.write_text(LISTED.replace("5461-10922", "5461-10921"))
+    assert said_of_nodes(ready)[-1] == ""
+    for text in DAMAGED.values():
+        live.write_text(text)
+        assert said_of_nodes(ready)[:2] == ["damaged", ""]
+        assert ready.guard("keep", f"22000={ME}").returncode == REFUSED
+    live.unlink()
+    gone = ready.guard("keep", f"22000={ME}")
+    assert "[nodes-conf-missing]" in gone.stderr
+    assert "CLUSTER SAVECONFIG" in gone.stderr
+    assert copy.read_text() == LISTED
+    assert sorted(p.name for p in copy.parent.glob("22000*")) == ["22000.conf", "22000.expected", "22000.nodes.conf"]
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_list_of_nodes_is_refused_and_put_back(ready: Site, case: str) -> None:
+    live, copy = lists_of(ready)
+    live.write_text(DAMAGED[case])
+    refused(ready, "nodes-conf-damaged", str(live), "from a backup")
+    copy.write_text(LISTED)
+    refused(ready, "nodes-conf-damaged", str(live), "deploy again")
+    assert ready.guard("restore", "22000", OTHER).returncode == REFUSED
+    assert live.read_text() == DAMAGED[case]
+    assert ready.guard("restore", "22000", ME).returncode == 0
+    assert live.read_text() == LISTED
+    (aside,) = live.parent.glob("nodes.conf.2*")
+    assert aside.read_text() == DAMAGED[case]
+    assert ready.guard("check", "22000").returncode == 0
+
+
+def test_data_without_its_list_of_nodes_is_refused_where_there_is_a_copy(ready: Site) -> None:
+    started(ready)
+    fill(ready)
+    node = identity(ready)
+    assert ready.guard("keep", f"22000={node}").returncode == 0
+    running = ready.guard("restore", "22000")
+    assert running.returncode == REFUSED
+    assert "[node-running]" in running.stderr
+    assert f"pid {ready.pid()}" in running.stderr
+    stopped(ready)
+    live, copy = lists_of(ready)
+    live.unlink()
+    refused(ready, "nodes-conf-lost", ready.instance().data, "deploy again")
+    live.touch()
+    refused(ready, "nodes-conf-lost", ready.instance().data)
+    assert ready.guard("restore", "22000", node).returncode == 0
+    started(ready)
+    assert identity(ready) == node
+    assert keys(ready) == 100
+    stopped(ready)
+    live.unlink()
+    copy.unlink()
+    started(ready)
+    assert identity(ready) != node, "what all this is for"
+
+
 # --- the guard: what the process started with --------------------------------------------------------------------------
 
 
@@ -576,6 +677,35 @@ def test_root_starts_servers_as_their_user_who_can_write_nothing_but_data(rooted
     with pytest.raises(redis.ResponseError, match="Rewriting config file"):
         rooted.client().config_rewrite()
     assert rooted.control("stop", "22020").returncode == 0
+
+
+def test_a_data_directory_is_tried_by_the_user_who_will_write_it(rooted: Site) -> None:
+    data = rooted.instance().data
+    assert rooted.guard("adopt", "22020").returncode == 0
+    assert [p.name for p in Path(data).iterdir()] == [".shardwright-node"]
+    shutil.chown(data, "root")
+    squashed = rooted.guard("adopt", "22020")
+    assert squashed.returncode == REFUSED
+    assert f"[data-dir-unwritable] {data} can't be used by daemon" in squashed.stderr
+    assert "Permission denied" in squashed.stderr
+    assert "owner and mode" in squashed.stderr
+    shutil.chown(data, "daemon")
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,uid=1,mode=0700", "tmpfs", data], check=False
+    ).returncode:
+        pytest.skip("can't mount here")
+    try:
+        (Path(data) / ".shardwright-node").write_text("shardwright local here 22020\n")
+        assert rooted.guard("adopt", "22020").returncode == 0
+        with pytest.raises(OSError, match="No space"):
+            (Path(data) / "filler").write_bytes(b"x" * 100_000)
+        full = rooted.guard("adopt", "22020")
+        assert f"[data-dir-unwritable] {data} can't be used by daemon" in full.stderr
+        assert "No space left on device" in full.stderr
+        subprocess.run(["mount", "-o", "remount,ro", data], check=True)
+        assert "Read-only file system" in rooted.guard("adopt", "22020").stderr
+    finally:
+        subprocess.run(["umount", data], check=True)
 
 
 def test_nothing_of_a_clusters_files_is_readable_by_others(rooted: Site) -> None:

@@ -75,10 +75,25 @@ class Faults:
         """Cut ssh to a host: new connections and those that exist hang, or are reset with `refuse`."""
         self.block_port(host, 22, refuse=refuse)
 
-    def lose(self, host: LabHost | str, share: float) -> None:
-        """Lose a share (0 to 1) of the packets that a host receives."""
+    def lose(self, host: LabHost | str, share: float, *peers: LabHost | str) -> None:
+        """Lose a share (0 to 1) of the packets that a host receives, with peers only of theirs."""
         chance = ["-m", "statistic", "--mode", "random", "--probability", str(share), "-j", "DROP"]
-        self._block(host, [chance], [])
+        self._block(host, [[*source, *chance] for source in self._sources(peers)], [])
+
+    def lose_large(self, host: LabHost | str, port: int, *peers: LabHost | str, size: int = 1400) -> None:
+        """Lose what a host receives of `size` bytes and more over connections of TCP `port`: a path with a wrong MTU."""
+        large = ["-m", "length", "--length", f"{size}:65535", "-j", "DROP"]
+        sides = [["-p", "tcp", side, str(port)] for side in ("--dport", "--sport")]
+        self._block(host, [[*source, *side, *large] for source in self._sources(peers) for side in sides], [])
+
+    def dropped(self, host: LabHost | str) -> int:
+        """How many packets the host's network faults have dropped so far."""
+        said = self._machine(host).inside_network("iptables", "-w", "-nvxL", f"{CHAIN}-INPUT").stdout
+        return sum(int(words[0]) for words in map(str.split, said.splitlines()) if "DROP" in words)
+
+    def _sources(self, peers: tuple[LabHost | str, ...]) -> list[list[str]]:
+        machines = [self._machine(peer) for peer in peers]
+        return [["-s", machine.network.address(machine.number)] for machine in machines] or [[]]
 
     def heal(self, *hosts: LabHost | str) -> None:
         """Lift every network fault of the hosts (of all running ones, if none is named)."""

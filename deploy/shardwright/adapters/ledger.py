@@ -87,8 +87,8 @@ def not_writable(directory: Path, error: OSError) -> ApplyError:
     """The error that says why nothing can be written in `directory`."""
     return ApplyError(
         "reports-not-writable",
-        f"can't write in {directory}: {error.strerror or error}",
-        hint="free space there, or give another directory with --reports",
+        f"can't write in {directory.absolute()}: {error.strerror or error}",
+        hint="free space there, or give another directory with --reports (pyinfra: --data reports=DIRECTORY)",
     )
 
 

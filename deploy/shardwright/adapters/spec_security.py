@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
@@ -24,6 +25,7 @@ from .spec_yaml import Path
 FIELDS = ("password", "previous", "retired")
 _PLACE = "password-placeholder"
 MAX_FILE = 4_096
+GIT_SECONDS = 5.0
 
 
 def check(draft: Draft, env: Mapping[str, str]) -> dict[str, Secret]:
@@ -112,12 +114,25 @@ def _read_file(draft: Draft, text: str, at: Path) -> str | None:
     if mode & 0o077:
         found = f"{where} has mode {mode:04o}"
         draft.refuse("password-file-mode", at, found, "a file that only its owner can read", f"chmod 600 {where}")
+    if _is_tracked(where):
+        hint = f"git rm --cached {where}, add it to .gitignore, and change the password: it stays in the history"
+        draft.warn("password-file-tracked", at, f"{where} is tracked by git", "a file that is in no repository", hint)
     try:
         line = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         draft.refuse("password-not-utf8", at, f"{where}: not UTF-8", "text in UTF-8")
         return None
     return line.removesuffix("\n").removesuffix("\r")
+
+
+def _is_tracked(path: FilePath) -> bool:
+    """Whether git has the file in its index; False where there is no git, no repository, or no answer in time."""
+    words = ["git", "-C", str(path.parent), "ls-files", "--error-unmatch", "--", path.name]
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _files(draft: Draft) -> None:

@@ -24,6 +24,8 @@ TTL = 60
 LIMIT = 5.0
 """Seconds that a written canary has to reach the replicas."""
 TIMEOUT = 5.0
+SIZE = 16_384
+"""Bytes of a canary: more than any packet holds, since paths that lose large packets only let small ones look well."""
 
 
 def key_in(slots: SlotSet) -> str:
@@ -44,7 +46,7 @@ def key_in(slots: SlotSet) -> str:
 
 def canaries(topology: Topology, state: ClusterState, transport: Transport, clock: Clock) -> tuple[Finding, ...]:
     """Write, read back at all replicas, remove, in all shards at once; a finding for each shard that fails."""
-    value = secrets.token_hex(16)
+    value = secrets.token_hex(SIZE // 2)
     shards = {shard: node for shard in topology.shards if (node := primary_of(shard, state)) is not None}
     keys = {shard.name: key_in(node.slots) for shard, node in shards.items()}
     written = transport.ask(

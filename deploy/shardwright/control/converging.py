@@ -44,6 +44,7 @@ LOADING_LIMIT = 3600.0
 """Seconds that a server may load its data."""
 FAILOVER_AGAIN = 6.0
 """Seconds after which a manual failover is asked for again: servers give one up after 5. One that leads refuses it."""
+_TOO_FEW_FILES = "operating system is not able to handle the specified number of clients"
 _STARTING = frozenset({"refused", "loading", "closed"})
 _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
@@ -259,6 +260,13 @@ def _raise_refused(phase: Phase, refused: list[Refusal]) -> None:
     if not refused:
         return
     lines = "\n".join(f"- {refusal.step}: {refusal.message}" for refusal in refused[:6])
+    if all(_TOO_FEW_FILES in refusal.message for refusal in refused):
+        raise ApplyError(
+            "open-files-low",
+            f"{len(refused)} servers may open too few files for the wanted maxclients:\n{lines}",
+            hint="allow their processes more and restart them (systemd: LimitNOFILE is in the unit that was just written; "
+            "service_manager: direct: ulimit -Hn of whoever deploys), or lower maxclients in cluster.yml",
+        )
     raise ApplyError(
         "step-refused",
         f"'{phase.name}': {len(refused)} of {len(phase.steps)} steps were refused by the servers:\n{lines}",

@@ -20,8 +20,9 @@ from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import Answer, Command, ReplyError, Transport
 
-MEMORY_LIMIT = "maxmemory"
-"""Setting that is read even where the spec does not name it: slots are moved only to where there is room."""
+ALWAYS = ("maxmemory", "maxclients")
+"""Settings that are read even where the spec does not name them: slots are moved only to where there is room, and a server
+that may open too few files takes fewer clients than anybody asked for."""
 TIMEOUT = 5.0
 """Seconds that one node has for one look, connecting included."""
 
@@ -41,7 +42,7 @@ def look(topology: Topology, transport: Transport, *, timeout: float = TIMEOUT) 
     names = [name for name, _ in (*topology.live, *topology.settings)]
     spares = [n.endpoint for n in topology.spares]
     endpoints = [*(n.endpoint for n in topology.nodes), *spares]
-    return consolidate(observe(transport, endpoints, [*dict.fromkeys([*names, MEMORY_LIMIT])], timeout=timeout), spares)
+    return consolidate(observe(transport, endpoints, [*dict.fromkeys([*names, *ALWAYS])], timeout=timeout), spares)
 
 
 def look_fitted(topology: Topology, transport: Transport) -> tuple[Topology, ClusterState]:

@@ -20,6 +20,12 @@ _ID = re.compile(r"[0-9a-f]{40}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 """What a server's 64-bit counters look like; `str.isdigit` takes digits that `int` refuses."""
 
+_WRITES = (
+    ("rdb_last_bgsave_status", "its last snapshot failed"),
+    ("aof_last_write_status", "its last write to the append-only file failed"),
+    ("aof_last_bgrewrite_status", "its last rewrite of the append-only file failed"),
+)
+
 INFO_SECTIONS = ("server", "replication", "persistence", "keyspace", "memory")
 
 
@@ -70,6 +76,7 @@ def parse_view(endpoint: Endpoint, address: str, replies: Sequence[Reply]) -> No
         settings=parse_settings(replies[4]) if len(replies) > 4 else {},
         run_id=printable(info.get("run_id", ""), 40),
         pid=number(info, "process_id"),
+        failing=tuple(words for name, words in _WRITES if info.get(name) == "err"),
     )
 
 

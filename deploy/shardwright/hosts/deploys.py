@@ -27,6 +27,7 @@ def cluster() -> None:
     for stage in host.loop(Stage):  # type: ignore[no-untyped-call]
         operations.bring(name=stage.value, stage=stage)
     forming.form(name="Form and verify the cluster")
+    operations.keep(name="Keep lists of nodes")
     operations.settle(name="Settle configuration")
 
 

@@ -25,6 +25,7 @@ from ..core.host.words import subject
 from ..core.report_text import printable
 from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
 from ..model.run import Command
+from .recording import check_writable
 from .results import Run
 
 KEEPALIVE_SECONDS = 5
@@ -49,6 +50,7 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         run.allow = str(given.get("allow", ""))
         run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
         _refuse_order(run, ended)
+        _refuse_reports(run)
         _read_plan(run, given.get("plan"), ended)
         state.callback_handlers.append(_Connecting(run))
 
@@ -92,6 +94,17 @@ def _read_plan(run: Run, given: object, ended: Callable[[Run], None]) -> None:
     except ShardwrightError as error:
         run.error = error
         stop(run, ended)
+
+
+def _refuse_reports(run: Run) -> None:
+    """A run whose record can't be written ends before any host is contacted."""
+    if run.command is None or "--dry" in sys.argv:
+        return
+    try:
+        check_writable(run)
+    except ShardwrightError as error:
+        run.error = error
+        stop(run, lambda _: None)
 
 
 def stop(run: Run, ended: Callable[[Run], None]) -> None:

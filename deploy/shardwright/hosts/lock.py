@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paramiko import SSHException
 from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
 from ..adapters import lock
 from ..adapters.lock import Held
 from ..core.host.words import subject
 from ..errors import ObservationError
 from ..model.spec import HostSpec
+
+if TYPE_CHECKING:
+    from .results import Run
+
+
+def place(state: State, run: Run) -> tuple[Host, list[str]]:
+    """The host that has the lock, and hosts before it that can't be reached: the spec's first one, whatever `--limit` says.
+
+    Runs with different limits would not exclude one another otherwise.
+    """
+    known = {h.data.shardwright_host: h for h in state.inventory}
+    missed: list[str] = []
+    for spec in run.environment.spec.hosts:
+        host = known[spec.name]
+        if not host.connected:
+            host.connect("for the lock", show_errors=False)
+            run.hosts[spec.name].errors = ()
+        if host.connected:
+            return host, missed
+        missed.append(spec.name)
+    raise LookupError("no host is connected")
 
 
 def hold(host: Host, spec: HostSpec, cluster: str) -> Held | None:

@@ -68,7 +68,7 @@ def judge(run: Run, result: HostResult) -> None:
     """Refuse what must be refused, note what is worth a warning."""
     assert result.blueprint is not None
     assert result.state is not None
-    result.errors = preflight.refusals(result.spec, result.blueprint, result.state)
+    result.errors = preflight.refusals(run.environment.spec, result.spec, result.blueprint, result.state)
     if result.errors:
         return
     for code, text in preflight.cautions(run.environment.spec, result.blueprint, result.state):

@@ -8,20 +8,22 @@ arguments of one without. Failures are kept in the run's registry and said once,
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
-from ..control import credentials
+from ..control import credentials, identities
+from ..control.run import Proof
 from ..core.host import batches, carrying
 from ..core.host.changes import Change, Stage
 from ..core.host.removal import Removal, left_behind, removals
 from ..core.host.words import explained
 from ..errors import ShardwrightError
 from . import logins, looking, shell
-from .lock import hold
+from .lock import hold, place
 from .results import HostResult, Run, here, run_of
 
 Commands = Generator[FunctionCommand, None, None]
@@ -35,12 +37,18 @@ def lock() -> Commands:
     if not state.is_executing or host is not first_active(state, run):
         return
     try:
-        run.lock = hold(host, result.spec, run.environment.spec.name)
+        holder, missed = place(state, run)
+        holding = run.hosts[holder.data.shardwright_host].spec
+        run.lock = hold(holder, holding, run.environment.spec.name)
     except ShardwrightError as error:
         yield _failed(result, error)
         return
     if run.lock is None:
         result.warn("no-lock", "no flock there: two deploys at a time would not be noticed")
+    elif missed:
+        gone = ", ".join(missed)
+        text = f"the lock is on {holding.name}, as {gone} can't be reached: a run that reaches it is not excluded"
+        result.warn("lock-elsewhere", text)
 
 
 @operation()
@@ -132,6 +140,18 @@ def settle() -> Commands:
     result.deferred = ()
 
 
+@operation()
+def keep() -> Commands:
+    """Copy the lists of nodes of this host's servers, where they name other nodes than the copies do."""
+    host, state = here()
+    run, result = _of(state, host)
+    if result.state is None or result.blueprint is None:
+        return
+    proof = run.outcome if isinstance(run.outcome, Proof) else None
+    if found := identities.keeping(result.blueprint, result.state, proof, foresee=not state.is_executing):
+        yield FunctionCommand(carry_out, (found,), {})
+
+
 def first_active(state: State, run: Run) -> Host | None:
     """The first host of the spec that takes part in this run."""
     active = {h.data.shardwright_host: h for h in state.inventory.get_active_hosts()}
@@ -166,9 +186,11 @@ def succeed(state: State, host: Host) -> bool:  # noqa: ARG001 - these names mak
 
 
 def carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
-    """Carry out changes of one stage; whether it went well."""
+    """Do these changes on this host in one batch; whether it went well. What went wrong is in the registry."""
     run, result = _of(state, host)
     try:
+        connect = partial(logins.knocking(state, run), run.environment.spec.security.password)
+        identities.admit(result.spec, found, run.environment.topology, connect, run.allow.split(","))
         _batch(host, run, result, found)
     except ShardwrightError as error:
         result.errors = (error,)

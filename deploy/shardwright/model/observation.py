@@ -55,6 +55,7 @@ class NodeView:
     `address` is the IP it was asked at. `offset` is its replication offset in bytes; `primary_link_up` is true for a
     primary. `stray` counts keys in slots that have no owner or are open, where that was asked for. `settings` is what
     `CONFIG GET` gave for the names that were asked. `run_id` and `pid` are of the process: a new start gives others.
+    `failing` says, in words, what it last could not write to its disk.
     """
 
     endpoint: Endpoint
@@ -78,6 +79,7 @@ class NodeView:
     stray: Mapping[int, int] = field(default_factory=dict)
     run_id: str = ""
     pid: int = 0
+    failing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ def bundled_binary() -> Path:
 
 @dataclass
 class Server:
-    """One server process. `settings` are further lines of its configuration, names and values."""
+    """One server process. `settings` are further lines of its configuration, names and values; `launcher` are words that
+    go before it on the command line, of a program that becomes it."""
 
     port: int
     directory: Path
@@ -43,6 +44,7 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     password: str | None = None
     process: subprocess.Popen[bytes] | None = None
+    launcher: Sequence[str] = ()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -85,7 +87,7 @@ class Server:
         if self.password is not None:
             wanted |= {"requirepass": self.password, "masterauth": self.password}
         words = [word for name, value in wanted.items() for word in (f"--{name}", value)]
-        return [str(self.binary), *words]
+        return [*self.launcher, str(self.binary), *words]
 
     def kill(self) -> None:
         """End it at once, as `kill -9` does."""

@@ -16,7 +16,7 @@ BUNDLE = BundleSource("a.tar", "0" * 64, "/opt/shardwright/valkey-9", "/opt/shar
 
 
 def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
-    return preflight.refusals(environment.spec.hosts[0], blueprint, state)
+    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
 
 
 def only(errors: tuple[ShardwrightError, ...], code: str) -> str:

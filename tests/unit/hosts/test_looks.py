@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from shardwright.core.host import entering, questions
+from shardwright.adapters.environment import Environment
+from shardwright.core.host import entering, preflight, questions
 from shardwright.core.host.state import HostState, parse
 from shardwright.model.blueprint import (
     Blueprint,
@@ -164,3 +169,57 @@ def test_a_part_that_hangs_is_cut_off_and_named(tmp_path: Path, path: str) -> No
     assert [part.split()[0] for part in state.silent] == ["engine"]
     assert state.complete
     assert state.memory_kib
+
+
+@contextmanager
+def dead_mount(target: Path) -> Iterator[None]:
+    """A file system whose server never answers, as NFS has when its server is gone: whoever looks at it hangs."""
+    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("needs root and /dev/fuse")
+    libc = ctypes.CDLL(None, use_errno=True)
+    fuse = os.open("/dev/fuse", os.O_RDWR)
+    try:
+        options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
+        if libc.mount(b"dead", bytes(target), b"fuse", 0, options) != 0:
+            pytest.skip(f"no FUSE here: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            libc.umount2(bytes(target), 2)  # MNT_DETACH
+    finally:
+        os.close(fuse)
+
+
+def test_a_dead_mount_is_named_in_time_and_nothing_is_done(environment: Environment, tmp_path: Path) -> None:
+    """The data directories lie on it; everything else answers. The script's deadlines are shortened, not its ways."""
+    dead = tmp_path / "base" / "data"
+    dead.mkdir(parents=True)
+    made = blueprint(tmp_path / "base", 23090)
+    text = re.sub(r"attempt \d+ ", "attempt 1 ", questions.look([made]))
+    with dead_mount(dead):
+        done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False, timeout=60)
+    state = parse(done.stdout.splitlines())
+    assert state.complete
+    assert {part.split()[0] for part in state.silent} >= {"instances", "disks"}
+    (error,) = preflight.refusals(environment.spec, environment.spec.hosts[0], made, state)
+    assert error.code == "storage-silent"
+    assert error.exit_code == 3
+    assert "h1 (10.213.0.11, zone a): a file system does not answer" in error.message
+    assert str(dead) in error.message
+    assert f"timeout 5 df {dead}" in error.hint
+
+
+def test_an_engine_on_a_mount_without_execution_is_said_to_be_there(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(base)], check=False).returncode:
+        pytest.skip("needs root, to mount")
+    try:
+        made = blueprint(base, 23090)
+        server = Path(made.engine.server)
+        server.parent.mkdir(parents=True, exist_ok=True)
+        server.write_text("#!/bin/sh\necho Valkey server v=9.1.2\n")
+        server.chmod(0o755)
+        assert "noexec" in look(made, os.environ["PATH"]).engine
+    finally:
+        subprocess.run(["umount", str(base)], check=True)

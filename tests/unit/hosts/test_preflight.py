@@ -11,10 +11,11 @@ from shardwright.core.host import preflight
 from shardwright.core.host.state import DiskState, HostState, ProcessState
 from shardwright.errors import ShardwrightError
 from shardwright.model.blueprint import Blueprint, PackageSource
+from shardwright.model.spec import ServiceManager
 
 
 def refused(environment: Environment, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
-    return preflight.refusals(environment.spec.hosts[0], blueprint, state)
+    return preflight.refusals(environment.spec, environment.spec.hosts[0], blueprint, state)
 
 
 def only(errors: tuple[ShardwrightError, ...], code: str) -> str:
@@ -144,3 +145,30 @@ def test_the_packages_of_enterprise_linux(blueprint: Blueprint, bare: HostState)
     state = replace(bare, os_id="rocky", os_like="rhel centos fedora")
     assert isinstance(blueprint.engine.source, PackageSource)
     assert packages_for(blueprint.engine.source, state) == ("redis",)
+
+
+def test_a_file_system_that_hangs(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
+    text = only(refused(environment, blueprint, replace(bare, silent=("disks (late)", "kernel (1)"))), "storage-silent")
+    assert "not seen: disks (late)" in text
+    assert "/var/lib/shardwright/captured" in text
+    assert "timeout 5 df" in text
+
+
+def test_too_few_open_files_count_where_servers_are_ours_to_limit(
+    environment: Environment, blueprint: Blueprint, bare: HostState
+) -> None:
+    direct = replace(blueprint, manager=ServiceManager.DIRECT, user=None)
+    state = replace(bare, uid=1000, files=1024)
+    assert "open-files-low" not in [e.code for e in refused(environment, direct, state)]
+    ((_, text),) = [c for c in preflight.cautions(environment.spec, direct, state) if c[0] == "open-files-low"]
+    assert "1,024 files" in text
+    assert "maxclients 10,000 needs 10,032" in text
+    assert "992 clients" in text
+    spec = replace(environment.spec, settings=(*environment.spec.settings, ("maxclients", "5000")))
+    errors = preflight.refusals(spec, spec.hosts[0], direct, state)
+    (error,) = [e for e in errors if e.code == "open-files-low"]
+    assert "h1 (10.213.0.11, zone a): a process may open 1,024 files" in error.message
+    assert "5,032" in error.message
+    assert "limits.conf" in error.hint
+    for fine in (replace(state, files=6000), replace(state, files=0)):
+        assert "open-files-low" not in [e.code for e in preflight.refusals(spec, spec.hosts[0], direct, fine)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -191,6 +193,39 @@ def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path, mode: i
     assert (problem.code, problem.path) == ("password-file-mode", "security.password.file")
     assert f"{mode:04o}" in problem.found
     assert f"chmod 600 {secret}" in problem.hint
+
+
+def test_a_password_file_that_git_tracks_is_a_warning(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(PASSWORD)
+    text = MINIMAL.replace("{env: PASSWORD}", "{file: secret}")
+    git = shutil.which("git")
+    if git is None:
+        pytest.skip("no git here")
+    subprocess.run([git, "init", "-q", str(tmp_path)], check=True)
+    assert loads(text, directory=tmp_path, env={})[1] == ()
+    subprocess.run([git, "-C", str(tmp_path), "add", "secret"], check=True)
+    (warning,) = loads(text, directory=tmp_path, env={})[1]
+    assert (warning.code, warning.path) == ("password-file-tracked", "security.password.file")
+    assert str(secret) in warning.found
+    assert f"git rm --cached {secret}" in warning.hint
+    assert PASSWORD not in str(warning)
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_read_through(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_bytes(b"\xef\xbb\xbf" + PASSWORD.encode() + b"\r\n")
+    text = MINIMAL.replace("{env: PASSWORD}", "{file: secret}")
+    plain, _ = loads(text, directory=tmp_path, env={})
+    spec, _ = loads("\ufeff" + text.replace("\n", "\r\n"), directory=tmp_path, env={})
+    assert spec == plain
+    assert spec.security.password is not None
+    assert spec.security.password.reveal() == PASSWORD
+    with pytest.raises(SpecError) as caught:
+        loads("\ufeff" + (text + "shards: 2\n").replace("\n", "\r\n"), directory=tmp_path, env={})
+    assert [(p.code, p.line) for p in caught.value.problems] == [("too-few-shards", text.count("\n") + 1)]
 
 
 @pytest.mark.parametrize("kind", ["directory", "binary", "huge", "missing"])

@@ -15,6 +15,7 @@ from .cluster_entries import CLUSTER_ENTRIES
 from .day2_entries import DAY2_ENTRIES
 from .engine_entries import ENGINE_ENTRIES
 from .entry import Entry
+from .fault_entries import FAULT_ENTRIES
 from .file_entries import FILE_ENTRIES
 from .finding_entries import FINDING_ENTRIES
 from .host_entries import HOST_ENTRIES
@@ -29,6 +30,7 @@ TABLES = (
     ENGINE_ENTRIES,
     BUNDLE_ENTRIES,
     HOST_ENTRIES,
+    FAULT_ENTRIES,
     CLUSTER_ENTRIES,
     FINDING_ENTRIES,
     DAY2_ENTRIES,

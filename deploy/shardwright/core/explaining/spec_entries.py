@@ -297,6 +297,11 @@ _SECURITY = table(
             "It is missing, or has not exactly one line.",
             "Write the password into it, on one line.",
         ),
+        "password-file-tracked": (
+            "The file with the password is tracked by git (a warning).",
+            "It was added with everything else. Whoever can read the repository, or its history, has the password.",
+            "Take it out of the index, ignore it, and change the password.",
+        ),
         "password-file-mode": (
             "Others can read the password's file.",
             "Its mode allows the group or all.",

@@ -29,6 +29,7 @@ from .changes import (
     RestartInstances,
     StartInstances,
 )
+from .kept_nodes import KeepNodes, RestoreIdentity
 from .questions import script
 from .services import restart_calls
 from .state import HostState, parse
@@ -174,6 +175,12 @@ class _Writer:
                 return self._call("step", number, *words)
             case ReloadManager():
                 return self._call("step", number, "reload")
+            case RestoreIdentity(instance, node_id):
+                port = str(instance.endpoint.port)
+                return self._call("step", number, "guarded", self.blueprint.guard, "restore", port, node_id)
+            case KeepNodes(pairs):
+                proved = (f"{instance.endpoint.port}={node_id}" for instance, node_id in pairs)
+                return self._call("try", number, "guarded", self.blueprint.guard, "keep", *proved)
             case EnableInstances(instances):
                 return self._call("step", number, "enable_systemd", *(i.service for i in instances))
             case StartInstances(instances):
@@ -204,7 +211,11 @@ class _Writer:
 
     def _start(self, number: int, instances: tuple[Instance, ...]) -> str:
         ports = [str(i.endpoint.port) for i in instances]
-        lines = [self._call("step", number, "adopt", self.blueprint.guard, *ports)] if self.blueprint.guard else []
+        lines = (
+            [self._call("step", number, "guarded", self.blueprint.guard, "adopt", *ports)]
+            if self.blueprint.guard
+            else []
+        )
         if self.blueprint.manager is ServiceManager.SYSTEMD:
             pairs = [f"{i.service}={i.endpoint.port:04X}" for i in instances]
             lines.append(self._call("step", number, "enable_systemd", *(i.service for i in instances)))

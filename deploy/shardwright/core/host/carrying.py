@@ -24,7 +24,7 @@ INSTALL_SECONDS = 900
 STOP_SECONDS = 1000
 """systemd gives a server 15 minutes for its last snapshot."""
 SHOWN = 3
-FORESEEN = frozenset({Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL, Stage.SERVICES})
+FORESEEN = frozenset({Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL, Stage.SERVICES, Stage.IDENTITIES})
 """Stages after which the host is not looked at again: no later stage decides on what these have made."""
 
 

@@ -21,6 +21,7 @@ from ...engines import VersionRange, identify_binary
 from ...errors import ObservationError
 from ...model.blueprint import Blueprint, Directory, File, Instance, KernelSetting, Mount, PackageSource
 from ...model.spec import ServiceManager
+from .kept_nodes import KeepNodes, RestoreIdentity, lost_list
 from .state import HostState, PathState
 
 _APPENDONLY = re.compile(r"^(appendonly[ \t]+)(yes|no)[ \t]*$", re.MULTILINE)
@@ -37,6 +38,7 @@ class Stage(StrEnum):
     FILES = "Write files"
     KERNEL = "Kernel settings"
     SERVICES = "Start services"
+    IDENTITIES = "Restore identities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ Action = (
     | CreateUser
     | StartInstances
     | RestartInstances
+    | RestoreIdentity
+    | KeepNodes
     | EnableInstances
     | ReloadManager
     | Remove
@@ -313,8 +317,20 @@ def _services(blueprint: Blueprint, state: HostState, files: tuple[File, ...]) -
         )
         if asleep:
             yield Change(Stage.SERVICES, f"enable {_listed(asleep)} at boot", EnableInstances(asleep))
-    if stopped:
-        yield Change(Stage.SERVICES, f"start {_listed(stopped)}", StartInstances(stopped))
+    lost = orphans(blueprint, state)
+    if ready := tuple(i for i in stopped if i not in lost):
+        yield Change(Stage.SERVICES, f"start {_listed(ready)}", StartInstances(ready))
+    for instance in lost:
+        action = RestoreIdentity(instance, state.nodes_of(instance.endpoint.port).saved_id)
+        yield Change(Stage.IDENTITIES, f"restore the list of nodes of {instance.name}", action)
+    if lost:
+        yield Change(Stage.IDENTITIES, f"start {_listed(lost)}", StartInstances(lost))
+
+
+def orphans(blueprint: Blueprint, state: HostState) -> tuple[Instance, ...]:
+    """Stopped servers whose list of nodes is damaged, or lost beside their data, and of which there is a saved copy."""
+    stopped = (i for i in blueprint.instances if not is_running(i, state, blueprint.manager))
+    return tuple(i for i in stopped if lost_list(state.nodes_of(i.endpoint.port), state.data_of(i.name)))
 
 
 def _path_of(change: Change) -> str:

@@ -10,18 +10,23 @@ from collections.abc import Iterator
 from ...errors import ObservationError, PlanError, ShardwrightError
 from ...model.blueprint import Blueprint, Instance, PackageSource
 from ...model.spec import ClusterSpec, HostSpec, ServiceManager
+from ..verification.disks import USUAL_CLIENTS
 from .changes import packages_for, server_process
 from .continuity import breaks
-from .questions import parent
+from .questions import disk_place, parent
 from .state import DiskState, HostState
 from .words import subject
 
 LEAST_FREE_KIB = 64 * 1024
 SKEW_SECONDS = 1.0
+SERVER_FILES = 32
+"""Files that a server keeps for itself."""
+NEEDED = ("paths", "instances", "mounts", "disks")
+"""Parts of the look without which nobody knows what is on the host's file systems."""
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1, "": 1}
 
 
-def refusals(host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
     """Why nothing may be done on this host; empty where all is well."""
     who = subject(host)
     if not state.complete:
@@ -29,7 +34,14 @@ def refusals(host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[Sh
     needs_root = blueprint.user is not None
     if needs_root and state.uid != 0:
         return (no_root(host, state),)
-    found = [*_system(who, blueprint, state), *_paths(who, blueprint, state), *_ports(who, blueprint, state)]
+    if blind := [part for part in state.silent if part.partition(" ")[0] in NEEDED]:
+        return (_hanging(who, blueprint, blind),)
+    found = [
+        *_system(who, blueprint, state),
+        *_files(who, spec, blueprint, state),
+        *_paths(who, blueprint, state),
+        *_ports(who, blueprint, state),
+    ]
     return (*found, *breaks(who, blueprint, state), *_services(who, blueprint, state))
 
 
@@ -38,6 +50,8 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     found = []
     if state.silent:
         found.append(("look-incomplete", f"could not see: {', '.join(state.silent)}"))
+    if not spec.setting("maxclients", "") and (short := _short_of_files(spec, blueprint, state)):
+        found.append(("open-files-low", short))
     limit = memory_limit(spec)
     instances = len(blueprint.instances)
     if limit and state.memory_kib and limit * instances > state.memory_kib * 1024:
@@ -79,6 +93,39 @@ def _unseen(who: str, state: HostState) -> ShardwrightError:
     parts = ", ".join(state.silent) or "everything"
     text = f"{who}: the host could not be looked at (late or failed: {parts}); nothing was changed"
     return ObservationError("look-failed", text, hint="log in there and see whether sh works and disks answer")
+
+
+def _hanging(who: str, blueprint: Blueprint, blind: list[str]) -> ShardwrightError:
+    """Without having seen what is there, a deploy would take data for absent."""
+    places = ", ".join(dict.fromkeys(parent(i.data) for i in blueprint.instances))
+    return ObservationError(
+        "storage-silent",
+        f"{who}: a file system does not answer (not seen: {', '.join(blind)}), probably the one of {places}; nothing was "
+        "changed",
+        hint=f"see which one hangs: timeout 5 df {places}; bring its server back, or: umount -l; then run again",
+    )
+
+
+def _files(who: str, spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Only where maxclients is written in cluster.yml; else it is a warning."""
+    if spec.setting("maxclients", "") and (short := _short_of_files(spec, blueprint, state)):
+        yield PlanError(
+            "open-files-low",
+            f"{who}: {short}; nothing was changed",
+            hint="raise the hard limit of whoever deploys (limits.conf; container: --ulimit nofile), or lower maxclients",
+        )
+
+
+def _short_of_files(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> str:
+    """In words, if servers that we start ourselves, without root, would take fewer clients than wanted; else nothing."""
+    wanted = int(spec.setting("maxclients", str(USUAL_CLIENTS)))
+    ours = blueprint.manager is ServiceManager.DIRECT and state.uid != 0
+    if not ours or not state.files or state.files >= wanted + SERVER_FILES:
+        return ""
+    return (
+        f"a process may open {state.files:,} files (ulimit -Hn); maxclients {wanted:,} needs {wanted + SERVER_FILES:,}, so "
+        f"servers would take {max(1, state.files - SERVER_FILES):,} clients"
+    )
 
 
 def no_root(host: HostSpec, state: HostState) -> ShardwrightError:
@@ -144,7 +191,7 @@ def _data_disks(blueprint: Blueprint, state: HostState) -> dict[str, tuple[DiskS
     disks = dict(state.disks)
     found: dict[str, tuple[DiskState, int]] = {}
     for instance in blueprint.instances:
-        disk = disks.get(parent(instance.data))
+        disk = disks.get(disk_place(blueprint, instance))
         if disk is not None:
             found[disk.point] = (disk, found.get(disk.point, (disk, 0))[1] + 1)
     return found

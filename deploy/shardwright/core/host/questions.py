@@ -35,6 +35,7 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
     every = [i for b in blueprints for i in b.instances]
     units = [u for u in first.engine.masked_units if u.endswith(".service")] + [i.service for i in every]
     ports = {p for i in every for p in (i.endpoint.port, i.endpoint.bus_port)} | {REDIS_DEFAULT_PORT}
+    data = [disk_place(first, i) for i in every]
     places = [d.path for b in blueprints for d in b.directories] + [f.path for b in blueprints for f in b.files]
     return {
         "SW_PACKAGES": _lines(packages),
@@ -43,16 +44,23 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
         "SW_USER": next((b.user.name for b in blueprints if b.user), ""),
         "SW_PATHS": _lines(places),
         "SW_INSTANCES": _lines(map(_instance, every)),
+        "SW_GUARD": first.guard,
+        "SW_NODES": " ".join(str(i.endpoint.port) for i in first.instances),
         "SW_UNITS": " ".join(dict.fromkeys(units)),
         "SW_PORTS": " ".join(f"{port:04X}" for port in sorted(ports)),
         "SW_KERNEL": _lines(k.path for b in blueprints for k in b.kernel),
         "SW_MOUNTS": _lines(m.target for m in first.mounts),
-        "SW_DISKS": _lines([*(parent(i.data) for i in every), *(parent(i.config) for i in every), parent(first.guard)]),
+        "SW_DISKS": _lines([*data, *(parent(i.config) for i in every), parent(first.guard)]),
     }
 
 
 def _instance(instance: Instance) -> str:
     return "|".join((instance.name, instance.config, instance.data, instance.started, instance.pidfile))
+
+
+def disk_place(blueprint: Blueprint, instance: Instance) -> str:
+    """Where to ask for the file system of an instance's data: its parent, which it shares, unless it is a mount itself."""
+    return instance.data if instance.data in {m.target for m in blueprint.mounts} else parent(instance.data)
 
 
 def parent(path: str) -> str:

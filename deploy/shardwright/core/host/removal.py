@@ -59,7 +59,8 @@ def _services(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
 
 def _files(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
     there = [f.path for f in blueprint.files if state.path(f.path).kind == "file"]
-    marks = [i.config.removesuffix(".conf") + end for i in blueprint.instances for end in (".expected", ".named")]
+    beside = [i.config.removesuffix(".conf") for i in blueprint.instances]
+    marks = [name + ending for name in beside for ending in (".expected", ".named", ".nodes.conf")]
     logs = [i.log for i in blueprint.instances if i.log]
     running = [name for i in blueprint.instances for name in (i.pidfile, i.started) if name]
     if there:

@@ -64,6 +64,20 @@ class DataState:
 
 
 @dataclass(frozen=True, slots=True)
+class NodesState:
+    """A server's list of nodes on disk, and the copy that was saved of it when it was proved, by the guard's word.
+
+    `live` and `saved` are ``whole``, ``damaged`` or ``lost`` (empty where nobody told); `same`: they name the same nodes.
+    """
+
+    live: str = ""
+    live_id: str = ""
+    saved: str = ""
+    saved_id: str = ""
+    same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DiskState:
     """The file system under a path, in KiB; `read_only` by its mount options."""
 
@@ -102,10 +116,12 @@ class HostState:
         init: ``systemd``, ``openrc`` or ``none``.
         epoch: the host's clock, seconds since 1970.
         memory_kib, available_kib: MemTotal, MemAvailable.
+        files: how many files a process of ours may open at most; 0 where that is not known or has no limit.
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
         server: that binary's path without links.
         bundle_current: where the bundle's symlink points; None where there is none.
+        nodes: by client port, the servers' lists of nodes.
         adopted: ports of this cluster's servers that were put on the host, by the guard's notes.
         started: by instance, the sha256 of the configuration that the running server started with.
         named: by instance, the directives that its earlier configurations have named.
@@ -128,6 +144,7 @@ class HostState:
     epoch: float = 0.0
     memory_kib: int = 0
     available_kib: int = 0
+    files: int = 0
     policy_leftover: bool = False
     packages: tuple[tuple[str, str], ...] = ()
     engine: str = ""
@@ -137,6 +154,7 @@ class HostState:
     group: bool = False
     paths: tuple[tuple[str, PathState], ...] = ()
     data: tuple[tuple[str, DataState], ...] = ()
+    nodes: tuple[tuple[int, NodesState], ...] = ()
     appendonly: tuple[tuple[str, str], ...] = ()
     adopted: tuple[int, ...] = ()
     pidfiles: tuple[tuple[str, int], ...] = ()
@@ -176,6 +194,10 @@ class HostState:
     def data_of(self, instance: str) -> DataState:
         """What the data directory of the instance of this name holds."""
         return dict(self.data).get(instance, DataState())
+
+    def nodes_of(self, port: int) -> NodesState:
+        """What the list of nodes of the server on `port` is."""
+        return dict(self.nodes).get(port, NodesState())
 
     def process(self, pid: int | None) -> ProcessState | None:
         """The process of that number, where it was looked at and lives."""
@@ -231,6 +253,7 @@ class _Reader:
             epoch=_number(self.one("epoch")[0]) + _number(self.one("epoch")[1]) / 1e9,
             memory_kib=_number(self.one("memory")[0]),
             available_kib=_number(self.one("available")[0]),
+            files=_number(self.one("files")[0]),
             policy_leftover=bool(self.all("policy-leftover")),
             packages=tuple((r[0], r[1]) for r in self.all("package")),
             engine=self.one("engine")[0],
@@ -240,6 +263,7 @@ class _Reader:
             group=bool(self.all("group")),
             paths=self._paths(),
             data=self._data(),
+            nodes=tuple((_number(r[0]), NodesState(r[1], r[2], r[3], r[4], r[5] == "same")) for r in self.all("nodes")),
             appendonly=tuple((r[0], r[1].strip("\"'")) for r in self.all("appendonly") if r[1]),
             adopted=tuple(sorted({_number(r[0]) for r in self.all("adopted")} - {0})),
             pidfiles=tuple((r[0], _number(r[1])) for r in self.all("pidfile")),

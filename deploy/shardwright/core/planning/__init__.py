@@ -24,7 +24,7 @@ from .forming import gather_phases, introduce_phase, prepare_phase, replicate_dr
 from .giving_up import give_up_phase
 from .leading import lead_phase
 from .open_slots import arriving, open_slots_phase
-from .refusing import refuse, unsettled
+from .refusing import refuse, refuse_failing_disks, unsettled
 from .resetting import reset_phase
 from .resharding import agree_phase, move_phase
 from .rolling import roll
@@ -73,7 +73,9 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
         lead_phase(topology, state, rolled),
     ]
     hazards = (*lost, *bare, *many, *emptied, *rolled.hazards)
-    return Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
+    made = Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
+    refuse_failing_disks(topology, state, made)
+    return made
 
 
 def require_consent(made: Plan, allowed: Iterable[str]) -> None:

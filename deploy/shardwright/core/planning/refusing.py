@@ -9,8 +9,10 @@ from __future__ import annotations
 from ...errors import ObservationError, PlanError
 from ...model.endpoint import Endpoint, NodeId
 from ...model.observation import Health
-from ...model.state import ClusterState, StrangerState
+from ...model.plan import Configure, Plan
+from ...model.state import ClusterState, Dispute, StrangerState
 from ...model.topology import Topology
+from ..verification.disks import FAILING_HINT
 
 
 def refuse(topology: Topology, state: ClusterState) -> None:
@@ -29,6 +31,30 @@ def refuse(topology: Topology, state: ClusterState) -> None:
     _two_clusters(topology, state)
     _disputes(state)
     _missing_owners(state)
+
+
+def refuse_failing_disks(topology: Topology, state: ClusterState, made: Plan) -> None:
+    """Refuse to change who is in the cluster and who owns what while a node that stays in it can't write to its disk.
+
+    Each such change is saved in every node's list of nodes, and a server that can't save that ends itself.
+
+    Raises:
+        PlanError: ``persistence-failing``.
+    """
+    if all(isinstance(step, Configure) for step in made.steps):
+        return
+    lines = [
+        f"- {node.name} ({node.endpoint}): {', '.join(seen.view.failing)}"
+        for node in topology.nodes
+        if (seen := state.nodes.get(node.endpoint)) is not None and seen.view.failing
+    ]
+    if lines:
+        raise PlanError(
+            "persistence-failing",
+            "the plan changes the cluster, which every node must save, and some can't write to their disks; nothing was "
+            "changed:\n" + "\n".join(lines),
+            hint=FAILING_HINT,
+        )
 
 
 def gone_for_good(state: ClusterState, stranger: StrangerState) -> bool:
@@ -181,8 +207,20 @@ def _disputes(state: ClusterState) -> None:
         raise PlanError(
             "slots-claimed-twice",
             f"{len(dispute.slots):,} slots ({dispute.slots}) are claimed by more than one node: {counts}",
-            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there; run again",
+            hint="look at both with CLUSTER NODES; if one holds no keys of them, CLUSTER DELSLOTSRANGE there; run again"
+            + _amnesia(state, dispute),
         )
+
+
+def _amnesia(state: ClusterState, dispute: Dispute) -> str:
+    """What to do with a claimant that knows nobody and has keys, beside others that know each other."""
+    lonely = [e for e in dispute.claimants if not state.nodes[e].knows and state.nodes[e].view.keys]
+    if not lonely or len(lonely) == len(dispute.claimants):
+        return ""
+    return (
+        f"; {lonely[0]} knows nobody: if it has lost its nodes.conf, stop it, put the file back "
+        f"(shardwright-guard restore {lonely[0].port} on its host) and start it"
+    )
 
 
 def _missing_owners(state: ClusterState) -> None:

@@ -13,6 +13,7 @@ from ...model.report import Finding, Report, Severity
 from ...model.state import ClusterState
 from ...model.topology import Topology
 from .copies import copies
+from .disks import disks
 from .membership import membership
 from .ownership import ownership
 from .running import running
@@ -41,6 +42,7 @@ def verify(topology: Topology, state: ClusterState, further: Iterable[Finding] =
         *copies(topology, state),
         *survival(topology, state),
         *running(topology, state),
+        *disks(topology, state),
         *further,
     ]
     found.sort(key=lambda finding: _GRAVEST_FIRST.index(finding.severity))

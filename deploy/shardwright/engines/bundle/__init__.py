@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from shardwright.engines.version import Version, VersionRange
-from shardwright.errors import Problem, SpecError
+from shardwright.errors import ApplyError, Problem, SpecError
 from shardwright.model.bundle import BundleFacts
 from shardwright.model.spec import EngineChoice
 
@@ -45,9 +45,9 @@ def facts_for(choice: EngineChoice, cache: Path | None = None) -> BundleFacts:
 
     Raises:
         SpecError: the bundle is damaged or its version is not in the wanted range (``bundle-version``).
-        ApplyError: the default bundle can't be made.
+        ApplyError: the default bundle can't be made, or not be kept here (``cache-not-writable``).
     """
-    path = Path(choice.bundle) if choice.bundle else default_bundle(cache or cache_directory())
+    path = Path(choice.bundle) if choice.bundle else _made(cache or cache_directory())
     facts = facts_of(path)
     wanted = VersionRange.parse(choice.version)
     if not wanted.contains(Version.parse(facts.version)):
@@ -57,6 +57,17 @@ def facts_for(choice: EngineChoice, cache: Path | None = None) -> BundleFacts:
         )
         raise SpecError([problem])
     return facts
+
+
+def _made(cache: Path) -> Path:
+    try:
+        return default_bundle(cache)
+    except OSError as error:
+        raise ApplyError(
+            "cache-not-writable",
+            f"the engine's archive can't be kept in {cache}: {error.strerror or error}; nothing was changed",
+            hint="make room there, or name another place: export XDG_CACHE_HOME=DIRECTORY",
+        ) from error
 
 
 def facts_of(path: Path) -> BundleFacts:

@@ -104,10 +104,12 @@ apt() { # <seconds> <argument>...: waits for other users of apt and dpkg, not lo
     fi
     sleep 1
   done
-  seen=$(printf '%s\n' "$said" | grep -E '^(E|Err|W):' | tail -n 3 | tr '\n' ' ')
+  seen=$(complaints)
   refuse apt-failed "apt-get $1: ${seen:-$(printf '%s\n' "$said" | tail -n 2 | tr '\n' ' ')}" \
     "see what apt-get $1 says on the host; or engine: bundled, which needs no repository"
 }
+
+complaints() { printf '%s\n' "$said" | grep -E '^(E|Err|W):' | grep -v 'Some index files failed' | tail -n 3 | tr '\n' ' '; }
 
 offered() { # <suite> <package>: the version that apt would install
   apt-cache -o "$one_index" ${1:+-t "$1"} policy "$2" 2>/dev/null | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
@@ -137,6 +139,11 @@ packages_debian() { # <seconds to wait for locks> <suite> <bounds> <range in wor
   if [ -z "$candidate" ] || ! within "$candidate" "$bounds"; then
     apt "$patience" update || return 1
     candidate=$(offered "$suite" "$1")
+  fi
+  # An update that reaches no mirror ends well all the same; what it says is why the package is missing.
+  if [ -z "$candidate" ] && printf '%s\n' "${said-}" | grep -q 'Failed to fetch'; then
+    refuse apt-failed "apt-get update: $(complaints)" \
+      "bring the mirror back or change /etc/apt/sources.list there; or engine: bundled, which needs no repository"
   fi
   [ -n "$candidate" ] || refuse engine-not-offered "apt has no package $1; wanted version $words" \
     "another engine.suite or Debian release; or engine: bundled"
@@ -191,10 +198,10 @@ attach() { # <source> <target> <type> <options>
   timeout 60 mount "$2" || refuse mount-failed "mount $1 on $2 failed" "try on the host: mount $2; no server was started"
 }
 
-adopt() { # <guard> <port>...
-  guard=$1
-  shift
-  "$guard" adopt "$@"
+guarded() { # <guard> <verb> <argument>...: what it refuses has its code
+  words=$("$@" 2>&1) && return 0
+  printf '%s\n' "${words##*shardwright-guard: }" >&2
+  return 1
 }
 
 reload() { systemctl daemon-reload; }

@@ -38,6 +38,8 @@ part_base() {
   else say init none; fi
   date "+epoch$tab%s$tab%N"
   awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
+  # shellcheck disable=SC3045  # dash and busybox know -H and -n
+  say files "$(ulimit -H -n 2>/dev/null)"
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
 }
@@ -56,7 +58,8 @@ part_engine() {
     elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
-  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"; fi
+  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"
+  elif [ -e "$SW_SERVER" ]; then say engine "it is there and can't be executed: look at its mount (noexec) and mode"; fi
   if [ -n "$SW_BUNDLE_CURRENT" ] && [ -L "$SW_BUNDLE_CURRENT" ]; then
     say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
   fi
@@ -107,6 +110,11 @@ one_adopted() { # what the guard noted beside the configurations, of ports that 
 part_instances() {
   each "$SW_INSTANCES" one_instance
   each "$(printf '%s\n' "$SW_INSTANCES" | cut -d '|' -f 2 | sed 's,/[^/]*$,/,' | sort -u)" one_adopted
+}
+
+part_nodes() { # by our own script there, which knows whole lists of nodes from damaged ones; an old one says nothing
+  # shellcheck disable=SC2086
+  [ ! -x "$SW_GUARD" ] || "$SW_GUARD" nodes $SW_NODES
 }
 
 one_service() { # OpenRC
@@ -221,7 +229,7 @@ case $1 in
   main)
     export SW_SEEN_PIDS=
     for name in base engine user paths; do attempt 20 $name; done
-    for name in instances services kernel mounts disks; do attempt 10 $name; done
+    for name in instances nodes services kernel mounts disks; do attempt 10 $name; done
     seen=$(attempt 10 listeners)
     printf '%s\n' "$seen"
     SW_SEEN_PIDS=$(printf '%s\n' "$seen" | awk '$1 == "socket" { print $3 }')
