@@ -55,7 +55,9 @@ print(json.dumps(found))
 """
 RUNNING = r"""
 systemctl list-unit-files --no-legend --no-pager
-systemctl show 'shardwright-*' --no-pager \
+properties=Id,ActiveState,SubState,UnitFileState,FragmentPath,User,Group,ExecStart,LimitNOFILE,Restart
+systemctl show 'shardwright-*' --no-pager -p $properties |
+  sed 's/pid=[0-9]*//g; s/start_time=[^;]*//g; s/stop_time=[^;]*//g'
   -p Id,ActiveState,SubState,UnitFileState,FragmentPath,User,Group,ExecStart,LimitNOFILE,Restart | sed 's/pid=[0-9]*//g; s/start_time=[^;]*//g; s/stop_time=[^;]*//g'
 systemctl list-timers --all --no-legend --no-pager | awk '{ print $NF }'
 sysctl -a 2>/dev/null | grep -E '^(vm.overcommit_memory|vm.swappiness|net.core.somaxconn)'
