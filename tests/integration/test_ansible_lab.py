@@ -55,12 +55,12 @@ print(json.dumps(found))
 """
 RUNNING = r"""
 systemctl list-unit-files --no-legend --no-pager
-properties=Id,ActiveState,SubState,UnitFileState,FragmentPath,User,Group,ExecStart,LimitNOFILE,Restart
-systemctl show 'shardwright-*' --no-pager -p $properties |
-  sed 's/pid=[0-9]*//g; s/start_time=[^;]*//g; s/stop_time=[^;]*//g'
-  -p Id,ActiveState,SubState,UnitFileState,FragmentPath,User,Group,ExecStart,LimitNOFILE,Restart | sed 's/pid=[0-9]*//g; s/start_time=[^;]*//g; s/stop_time=[^;]*//g'
-systemctl list-timers --all --no-legend --no-pager | awk '{ print $NF }'
-sysctl -a 2>/dev/null | grep -E '^(vm.overcommit_memory|vm.swappiness|net.core.somaxconn)'
+for unit in $(systemctl list-units 'shardwright-*' --plain --no-legend --no-pager | cut -d ' ' -f 1); do
+  for name in Id ActiveState SubState UnitFileState FragmentPath User Group LimitNOFILE Restart Type; do
+    printf '%s %s %s\n' "$unit" "$name" "$(systemctl show -p $name --value "$unit")"
+  done
+done
+sysctl vm.overcommit_memory vm.swappiness net.core.somaxconn
 cat /sys/kernel/mm/transparent_hugepage/enabled
 findmnt -rno TARGET,FSTYPE,OPTIONS /var/lib/shardwright
 dpkg-query -W
