@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.integration.ansible_kit import BIN
 from tests.integration.hosts_kit import ROOT
 
@@ -22,6 +24,7 @@ hosts:
   - {name: c1, address: 10.0.0.3, zone: c}
 security: {password: {env: SHARDWRIGHT_PASSWORD}}
 """
+MODULES = ("look", "bring", "form", "verify")
 SECRET = "can4ry-and-long-enough"
 
 
@@ -78,14 +81,9 @@ def test_every_plugin_has_its_documentation(place: Path) -> None:
         assert json.loads(said(place, "ansible-doc", "-j", "-t", kind, f"shardwright.deploy.{name}"))
 
 
-MODULES = ("look", "bring", "form", "verify")
-
-
 @pytest.mark.parametrize("name", MODULES)
 def test_the_documented_options_are_those_that_are_taken(name: str) -> None:
     """The action plugin has the options, the module of the same name their documentation."""
-    import importlib.util
-
     documented = importlib.util.spec_from_file_location(
         name, ROOT / f"ansible_collections/shardwright/deploy/plugins/modules/{name}.py"
     )
@@ -93,8 +91,6 @@ def test_the_documented_options_are_those_that_are_taken(name: str) -> None:
     assert documented.loader is not None
     module = importlib.util.module_from_spec(documented)
     documented.loader.exec_module(module)
-    import yaml
-
     options = yaml.safe_load(module.DOCUMENTATION)["options"]
     source = (ROOT / f"ansible_collections/shardwright/deploy/plugins/action/{name}.py").read_text()
     taken = {line.split('"')[1] for line in source.splitlines() if '": {"type"' in line and "OPTIONS" not in line}
