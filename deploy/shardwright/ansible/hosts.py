@@ -168,7 +168,7 @@ def bring(
     Raises:
         ShardwrightError: the host can't be looked at, must be left as it is, or a change failed.
     """
-    if looked and not _needed(looked, stages, settled):
+    if looked and "wanted" in looked and not _needed(looked, stages, settled):
         return {"changed": False, "host": host, "done": []}
     visit = _visit(environment.load(Path(spec).resolve()), host, run)
     chosen = frozenset(STAGES[name] for name in stages)
