@@ -148,3 +148,10 @@ def test_a_running_host_names_servers_that_run_with_other_files(spec: str) -> No
     result = hosts.look(spec, "h1", Scripted(captured(RUNNING)))
     assert set(result) >= {"wanted", "restart_needed", "deferred", "clock", "notes"}
     assert result["wanted"]["services"] == []
+
+
+def test_a_look_that_was_skipped_spares_no_visit(spec: str) -> None:
+    skipped = {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
+    host = Scripted(captured(BARE))
+    assert hosts.bring(spec, "h1", host, stages=["services"], looked=skipped, check=True)["done"]
+    assert len(host.sent) == 1
