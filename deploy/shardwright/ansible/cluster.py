@@ -27,7 +27,6 @@ from ..core.explaining.plan_text import plan_text
 from ..core.host import preflight
 from ..core.planning import plan
 from ..errors import PlanError, ShardwrightError, SpecError
-from ..model.progress import Progress, ProgressEvent
 from ..model.report import Finding, Severity
 from ..model.run import Command, RunRecord, Verdict
 from ..model.spec import Transport
@@ -55,7 +54,9 @@ class _Call:
         password = spec.security.password
         transport = RespTransport(password, connect=tunnels.connect if tunnels else None)
         try:
-            yield Means(transport, RealClock(), None, password, tuple(self.allow), _progress(self.say))
+            yield Means(
+                transport, RealClock(), None, password, tuple(self.allow), terminal.PlainProgress(_Lines(self.say))
+            )
         finally:
             transport.close()
             if tunnels is not None:
@@ -210,9 +211,13 @@ def _shown(proof: Proof, record: RunRecord) -> str:
     return out.getvalue()
 
 
-def _progress(say: Say) -> Progress:
-    def hear(event: ProgressEvent) -> None:
-        counted = f" ({event.done} of {event.of})" if event.of else ""
-        say(f"{event.phase}: {event.detail or event.moment.value}{counted}")
+class _Lines(io.StringIO):
+    """A stream whose lines are said."""
 
-    return hear
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self._say = say
+
+    def write(self, text: str) -> int:
+        self._say(text.rstrip("\n"))
+        return len(text)
