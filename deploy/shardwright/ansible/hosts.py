@@ -175,7 +175,7 @@ def bring(
     done: list[str] = []
     shown: list[dict[str, str]] = []
     for group in _GROUPS:
-        found = _of(visit.wanted(settled=settled), chosen.intersection(group), chosen)
+        found = _of(visit, settled, chosen.intersection(group), chosen)
         if not found:
             continue
         if diff:
@@ -191,10 +191,13 @@ def _needed(looked: Mapping[str, Any], stages: Iterable[str], settled: bool) -> 
     return any(looked.get("wanted", {}).get(name) for name in stages)
 
 
-def _of(found: HostChanges, stages: frozenset[Stage], chosen: frozenset[Stage]) -> tuple[Change, ...]:
-    """The changes of these stages. Units that were written are read again in the same go, where files are chosen."""
-    reading = Stage.FILES if Stage.FILES in chosen else Stage.SERVICES
-    return tuple(c for c in found.changes if (reading if isinstance(c.action, ReloadManager) else c.stage) in stages)
+def _of(visit: _Visit, settled: bool, stages: frozenset[Stage], chosen: frozenset[Stage]) -> tuple[Change, ...]:
+    """The changes of these stages. Units that are written are read again in the same go, so where files are not chosen
+    only those that were left unread are."""
+    unread = any(visit.state.unit(i.service).needs_reload for i in visit.blueprint.instances)
+    reading = Stage.FILES if Stage.FILES in chosen else Stage.SERVICES if unread else None
+    found = visit.wanted(settled=settled).changes
+    return tuple(c for c in found if (reading if isinstance(c.action, ReloadManager) else c.stage) in stages)
 
 
 def _visit(loaded: Environment, host: str, run: Run) -> _Visit:
