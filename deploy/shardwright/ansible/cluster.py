@@ -18,8 +18,11 @@ from typing import Any
 from ..adapters import environment, ledger, report_files, run_context, terminal
 from ..adapters.clock import RealClock
 from ..adapters.environment import Environment
+from ..adapters.host_shell import HostShell
 from ..adapters.resp import RespTransport
 from ..adapters.ssh import SshTunnels
+from ..adapters.supervisor import HostsSupervisor
+from ..control.aging import ages
 from ..control.converging import Means
 from ..control.observing import look_fitted
 from ..control.run import Proof, form_and_verify, verify_only
@@ -31,6 +34,7 @@ from ..model.report import Finding, Severity
 from ..model.run import Command, RunRecord, Verdict
 from ..model.spec import Transport
 from .results import Result
+from .supervising import PlaySupervisor
 
 Say = Callable[[str], object]
 HostResults = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -45,22 +49,25 @@ class _Call:
     reports: Path
     allow: Sequence[str]
     say: Say
+    restart: bool
     started: float = field(default_factory=time.time)
 
     @contextmanager
     def means(self) -> Iterator[Means]:
-        spec = self.environment.spec
-        tunnels = SshTunnels(spec) if spec.transport is Transport.SSH else None
+        spec, topology = self.environment.spec, self.environment.topology
+        tunnels = SshTunnels(spec)
+        seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
+        supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
         password = spec.security.password
-        transport = RespTransport(password, connect=tunnels.connect if tunnels else None)
+        transport = RespTransport(password, connect=tunnels.connect if spec.transport is Transport.SSH else None)
+        progress = terminal.PlainProgress(_Lines(self.say))
         try:
             yield Means(
-                transport, RealClock(), None, password, tuple(self.allow), terminal.PlainProgress(_Lines(self.say))
+                transport, RealClock(), None, password, tuple(self.allow), progress, supervisor, restart=self.restart
             )
         finally:
             transport.close()
-            if tunnels is not None:
-                tunnels.close()
+            tunnels.close()
 
     def work(self, act: Callable[..., Proof]) -> Result:
         """Act on the cluster, and leave the record, whatever comes of it."""
@@ -101,6 +108,7 @@ def form(
     hosts: HostResults,
     allow: Sequence[str] = (),
     reports: str = "reports",
+    restart: bool = True,
     check: bool = False,
     say: Say = str,
 ) -> Result:
@@ -111,19 +119,20 @@ def form(
         hosts: what the tasks on hosts gave.
         allow: hazards that are consented to, by name.
         reports: directory of the records.
+        restart: servers that need it are restarted, one after the other, where that is safe.
         check: only show the plan.
         say: shows a line while it works.
 
     Raises:
         ShardwrightError: it could not be formed; that it is not healthy is a result, with `failed`.
     """
-    call = _Call(environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say)
+    call = _Call(environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say, restart)
     return _planned(call) if check else call.work(form_and_verify)
 
 
 def verify(spec: str, *, hosts: HostResults, reports: str = "reports", say: Say = str) -> Result:
     """Prove the cluster again; changes nothing but its canary keys. Arguments as of `form`."""
-    call = _Call(environment.load(Path(spec).resolve()), Command.VERIFY, hosts, Path(reports), (), say)
+    call = _Call(environment.load(Path(spec).resolve()), Command.VERIFY, hosts, Path(reports), (), say, restart=False)
     return call.work(verify_only)
 
 
@@ -135,7 +144,9 @@ def _planned(call: _Call) -> Result:
         )
         return {"changed": True, "msg": text, "diff": {"prepared": text}}
     with call.means() as means:
-        made = plan(*look_fitted(call.environment.topology, means.transport))
+        topology, seen = look_fitted(call.environment.topology, means.transport)
+        topology, known = ages(topology, seen, means.supervisor, means.transport)
+        made = plan(topology, known.add(topology, seen) if call.restart else seen)
     return {
         "changed": not made.empty,
         "fingerprint": made.fingerprint,
@@ -151,20 +162,15 @@ def _wanted(hosts: HostResults) -> dict[str, bool]:
 
 
 def findings(call: _Call) -> Iterator[Finding]:
-    """What is known of the hosts, for the report: warnings, clocks that differ, servers that need a restart."""
+    """What is known of the hosts, for the report: warnings, hosts that were left out, clocks that differ."""
     clocks: dict[str, tuple[float, float]] = {}
     for name, result in _each(call.hosts):
         for code, text in result.get("notes", ()):
             yield Finding(code, Severity.WARNING, name, text)
         if "clock" in result:
             clocks[name] = (float(result["clock"][0]), float(result["clock"][1]))
-        for instance, files in result.get("restart_needed", {}).items():
-            text = f"runs with what was there at its start, and since then changed: {', '.join(files)}"
-            hint = "restart it when it suits: a replica at once, a primary after a failover"
-            yield Finding("restart-needed", Severity.WARNING, instance, text, hint)
-    if left_out := [
-        h.name for h in call.environment.spec.hosts if not any("wanted" in r for r in call.hosts.get(h.name, ()))
-    ]:
+    seen = {name for name, result in _each(call.hosts) if "wanted" in result}
+    if left_out := [h.name for h in call.environment.spec.hosts if h.name not in seen]:
         names = ", ".join(left_out)
         text = f"left out of this play, so files, services and kernel settings were not looked at: {names}"
         yield Finding(

@@ -10,7 +10,7 @@ import base64
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..adapters.environment import Environment
 from ..adapters.resp import RespTransport
 from ..adapters.ssh import SshTunnels
 from ..control import credentials
-from ..core.host import batches, carrying, preflight, questions
+from ..core.host import batches, carrying, preflight, questions, restarts
 from ..core.host.changes import Change, HostChanges, ReloadManager, Stage, changes
 from ..core.host.state import HostState, parse
 from ..core.host.words import explained, subject
@@ -71,7 +71,7 @@ class _Visit:
     def judge(self) -> None:
         """Refuse what must be refused, note what is worth a warning."""
         spec, host = self.environment.spec, self.remote.spec
-        errors = preflight.refusals(spec, host, self.blueprint, self.state)
+        errors = preflight.refusals(host, self.blueprint, self.state)
         if not errors:
             password = spec.security.password
             errors = credentials.refusals(
@@ -84,6 +84,11 @@ class _Visit:
             *self.wanted().warnings,
         ):
             self.warnings.setdefault(text, code)
+
+    def starts(self) -> dict[str, dict[str, Any]]:
+        """How the servers were started that run here, by endpoint; for `cluster`, which may have them restarted."""
+        found = restarts.starts(self.blueprint, self.state)
+        return {str(endpoint): asdict(start) | {"named": sorted(start.named)} for endpoint, start in found.items()}
 
     def _transport(self) -> RespTransport:
         spec = self.environment.spec
@@ -132,7 +137,7 @@ def look(spec: str, host: str, run: Run, *, stages: Sequence[str] = tuple(STAGES
         "changed": False,
         "host": host,
         "wanted": {name: [c.text for c in found.of(stage)] for name, stage in STAGES.items()},
-        "restart_needed": {name: list(files) for name, files in found.restart_needed},
+        "starts": visit.starts(),
         "deferred": list(found.deferred),
         "clock": list(visit.offset),
         "notes": [[code, text] for text, code in visit.warnings.items()],
@@ -181,7 +186,7 @@ def bring(
         if diff:
             shown += _differences(visit, found)
         done += [c.text for c in found] if check else _carry_out(visit, found, apt_lock_wait)
-    result: Result = {"changed": bool(done), "host": host, "done": done}
+    result: Result = {"changed": bool(done), "host": host, "done": done, "starts": visit.starts()}
     return result | ({"diff": shown} if shown else {})
 
 

@@ -13,6 +13,7 @@ class ActionModule(Acting):
     OPTIONS = {
         "spec": {"type": "path", "required": True},
         "allow": {"type": "list", "elements": "str", "default": []},
+        "restart": {"type": "bool", "default": True},
         "reports": {"type": "path", "default": "reports"},
         "results": {"type": "list", "elements": "str", "default": []},
     }
@@ -23,6 +24,7 @@ class ActionModule(Acting):
             hosts=self.of_hosts(given, task_vars),
             allow=given["allow"],
             reports=given["reports"],
+            restart=given["restart"],
             check=self._task.check_mode,
             say=Display().display,
         )

@@ -13,7 +13,7 @@ description:
   - Installs the engine, mounts, makes user and directories, writes files, sets the kernel and starts servers, as cluster.yml
     says, by the scripts that the project's pyinfra deploy sends, too. A host that is as it should be is entered once, or,
     with O(looked), not at all.
-  - A running server is never stopped or restarted. What holds data is never touched.
+  - A running server is never stopped or restarted by this. What holds data is never touched.
 options:
   spec:
     description: Path of cluster.yml on the control machine.

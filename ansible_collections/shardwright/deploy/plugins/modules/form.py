@@ -23,6 +23,10 @@ options:
     type: list
     elements: str
     default: []
+  restart:
+    description: Restart running servers whose engine or settings ask for it, one after the other, where that is safe.
+    type: bool
+    default: true
   results:
     description:
       - Names of variables that hold, for each host of the play, what M(shardwright.deploy.look) and

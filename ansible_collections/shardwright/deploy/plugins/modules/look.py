@@ -52,8 +52,8 @@ wanted:
   returned: success
   type: dict
   sample: {"files": ["write /etc/shardwright/cache/6379.conf"]}
-restart_needed:
-  description: Servers that run with other files than those that are wanted, and which.
+starts:
+  description: How each running server was started; M(shardwright.deploy.form) judges who needs a restart.
   returned: success
   type: dict
 deferred:
