@@ -1,4 +1,4 @@
-"""The two ways to deploy that are compared: this project, and Ansible with a playbook of the usual Redis role.
+"""The ways to deploy that are compared: this project by pyinfra and by its roles, and a playbook of the usual Redis role.
 
 Each makes its own inventory of the same lab hosts, is run as a user runs it, and is asked afterwards, past both tools,
 whether it did what it was measured for. The decision a reader would question: each of Ansible's runs starts without kept
@@ -88,18 +88,38 @@ class Shardwright:
                 raise BenchmarkError(f"{host.name}: wanted {wanted}, found {seen}")
 
 
-class Ansible:
-    """ansible-core from PyPI in a virtual environment of its own."""
+class Roles(Shardwright):
+    """The same by the project's Ansible roles, with the checkout's ansible.cfg; ssh connections are not kept."""
 
-    def __init__(self, directory: Path, *, home: Path) -> None:
+    def deploy(self) -> Ran:
+        """The whole deploy, as in docs/ansible.md."""
+        connections = Path(tempfile.mkdtemp(prefix="swr-"))
+        env = environment(
+            LC_ALL="C.UTF-8",
+            SHARDWRIGHT_PASSWORD=PASSWORD,
+            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+            ANSIBLE_HOME=str(self._directory / "home"),
+            ANSIBLE_SSH_CONTROL_PATH_DIR=str(connections),
+        )
+        program = Path(sys.executable).with_name("ansible-playbook")
+        try:
+            ended = run([program, "-i", self._directory, ROOT / "roles" / "site.yml"], env=env, cwd=self._directory)
+        finally:
+            hang_up(connections)
+        if ended.code:
+            raise BenchmarkError(f"ansible-playbook: exit {ended.code}\n{ended.text[-3000:]}")
+        return ended
+
+
+class Ansible:
+    """The ansible-core of this environment, with the usual playbook."""
+
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._programs = home / "bin"
+        self._programs = Path(sys.executable).parent
         self._kept: Path | None = None
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
-        if not (self._programs / "ansible-playbook").exists():
-            run_or_raise(sys.executable, "-m", "venv", home)
-            run_or_raise(self._programs / "pip", "install", "-q", "ansible-core")
 
     def version(self) -> str:
         """The first line of ``ansible --version``; running it also fills Python's caches."""

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT, BenchmarkError, Ran, Spread, load, save, table, write_section
-from benchmarks.deployers import Ansible, Shardwright
+from benchmarks.common import BenchmarkError, Ran, Spread, load, save, table, write_section
+from benchmarks.deployers import Ansible, Roles, Shardwright
 from tests.lab import Lab, LabHost
 from tests.lab.common import wait_for
 
-OURS, PLAIN, TUNED = "shardwright", "Ansible, its defaults", "Ansible, pipelining and a fork a host"
+OURS, ROLES = "shardwright", "shardwright's roles"
+PLAIN, TUNED = "Ansible, its defaults", "Ansible, pipelining and a fork a host"
 FIRST, SECOND, KEPT = "first run", "second run", "second run, connections kept"
 NO_OP = "no-op"
 HOSTS = 6
@@ -52,7 +53,7 @@ def main() -> int:
     lab = Lab("bench")
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         try:
-            ansible = Ansible(Path(name) / "ansible", home=options.venv)
+            ansible = Ansible(Path(name) / "ansible")
             rows = list(_versus(lab, ansible, Path(name), options.rounds))
             rows += [row for size in options.sizes for row in _growing(lab, Path(name), size, options.repeats)]
         except BenchmarkError as error:
@@ -78,7 +79,6 @@ def _options() -> argparse.Namespace:
         "--sizes", type=_sizes, default=(6, 12, 24), help="numbers of hosts (default 6,12,24; '': none)"
     )
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results and benchmarks/README.md")
-    parser.add_argument("--venv", type=Path, default=ROOT / ".shardwright" / "bench-ansible", help="Ansible's home")
     return parser.parse_args()
 
 
@@ -93,7 +93,8 @@ def _versus(lab: Lab, ansible: Ansible, directory: Path, rounds: int) -> Iterato
     ansible.version()
     for number in range(rounds):
         turns: list[Callable[[], Iterator[Row]]] = [
-            lambda: _ours(_fresh(lab, HOSTS), directory),
+            lambda: _ours(OURS, Shardwright(directory / "ours", _fresh(lab, HOSTS))),
+            lambda: _ours(ROLES, Roles(directory / "roles", _fresh(lab, HOSTS))),
             lambda: _theirs(ansible, _fresh(lab, HOSTS), PLAIN),
             lambda: _theirs(ansible, _fresh(lab, HOSTS), TUNED),
         ]
@@ -101,10 +102,9 @@ def _versus(lab: Lab, ansible: Ansible, directory: Path, rounds: int) -> Iterato
             yield from turn()
 
 
-def _ours(hosts: list[LabHost], directory: Path) -> Iterator[Row]:
-    tool = Shardwright(directory / "ours", hosts)
+def _ours(name: str, tool: Shardwright) -> Iterator[Row]:
     for case, changed in ((FIRST, True), (SECOND, False)):
-        ended, row = _measured(OURS, case, hosts, tool.deploy)
+        ended, row = _measured(name, case, list(tool.hosts), tool.deploy)
         tool.check(ended, changed=changed)
         yield row
 
@@ -183,7 +183,7 @@ def _of(rows: Sequence[Row], field: str, **wanted: Any) -> Spread:
 
 def _versus_text(rows: Sequence[Row], version: str) -> str:
     lines = []
-    for case, tool in ((c, t) for c in (FIRST, SECOND, KEPT) for t in (OURS, PLAIN, TUNED)):
+    for case, tool in ((c, t) for c in (FIRST, SECOND, KEPT) for t in (OURS, ROLES, PLAIN, TUNED)):
         if not any((r.case, r.tool) == (case, tool) for r in rows):
             continue
         ours = _of(rows, "wall", tool=OURS, case=FIRST if case == FIRST else SECOND)
@@ -195,7 +195,20 @@ def _versus_text(rows: Sequence[Row], version: str) -> str:
         lines.append([case, tool, wall.text(), cpu.text(), *counted, ratio])
     heads = ["run", "tool", "wall, s", "CPU here, s", "connections", "sessions", "most on a host", "against ours"]
     rounds = _of(rows, "wall", tool=OURS, case=FIRST).runs
-    return f"{HOSTS} hosts, {rounds} rounds, {version}; medians, range in parentheses.\n\n{table(heads, lines)}"
+    head = f"{HOSTS} hosts, {rounds} rounds, {version}; medians, range in parentheses."
+    return f"{head}\n\n{table(heads, lines)}\n\n{_roles_text(rows)}"
+
+
+def _roles_text(rows: Sequence[Row]) -> str:
+    """What the second run of our roles takes beside that of the playbook at its best, without kept connections."""
+    ours, theirs = (
+        {field: _of(rows, field, tool=tool, case=SECOND).median for field in ("wall", "sessions")}
+        for tool in (ROLES, TUNED)
+    )
+    return (
+        f"Nothing to change, the roles against the tuned playbook: {ours['sessions']:.0f} sessions against "
+        f"{theirs['sessions']:.0f}, {theirs['wall'] / ours['wall']:.1f} x faster."
+    )
 
 
 def _growing_text(rows: Sequence[Row]) -> str:

@@ -194,19 +194,36 @@ def explain(code: str) -> None:
 @click.argument("name")
 @click.option("--engine", type=click.Choice(["redis", "valkey", "bundled"]), default="bundled", show_default=True)
 @click.option("--host", "hosts", multiple=True, help="NAME=ADDRESS@ZONE, NAME=ADDRESS or ADDRESS; may be repeated.")
+@click.option("--from-ansible", "inventory", metavar="INVENTORY", help="Take the hosts of an Ansible inventory.")
+@click.option("--group", default="all", show_default=True, help="Of the Ansible inventory.")
 @click.option("--shards", type=int, default=3, show_default=True)
 @click.option("--replicas", type=int, default=1, show_default=True, help="Of each shard.")
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=Path("inventories"))
 @click.option("--force", is_flag=True, help="Overwrite an environment that is there.")
 @_ends_well
 def init(
-    name: str, engine: str, hosts: tuple[str, ...], shards: int, replicas: int, directory: Path, force: bool
+    name: str,
+    engine: str,
+    hosts: tuple[str, ...],
+    inventory: str | None,
+    group: str,
+    shards: int,
+    replicas: int,
+    directory: Path,
+    force: bool,
 ) -> None:
     """Write a new environment: cluster.yml and inventory.py."""
+    from .adapters.ansible_inventory import read_inventory
     from .adapters.scaffold import write_environment
 
     written = write_environment(
-        directory, name, engine=engine, hosts=hosts, shards=shards, replicas=replicas, force=force
+        directory,
+        name,
+        engine=engine,
+        hosts=[*hosts, *(read_inventory(inventory, group) if inventory else ())],
+        shards=shards,
+        replicas=replicas,
+        force=force,
     )
     for path in written:
         click.echo(f"wrote {path}")

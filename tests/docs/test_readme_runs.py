@@ -30,6 +30,8 @@ NOT_RUN = {
     "export SHARDWRIGHT_PASSWORD=...": "only for the hosts below",
     "pyinfra --dry inventories/cache/inventory.py deploy/cluster.py": "needs those hosts",
     "pyinfra -y inventories/cache/inventory.py deploy/cluster.py": "needs those hosts",
+    "ansible-playbook -i inventories/cache roles/site.yml --check --diff": "needs those hosts",
+    "ansible-playbook -i inventories/cache roles/site.yml": "needs those hosts",
     ".venv/bin/pyinfra -y inventories/staging/inventory.py deploy/cluster.py": "needs those hosts",
 }
 

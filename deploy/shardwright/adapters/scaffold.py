@@ -10,17 +10,18 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from shardwright.core.domains import room
 from shardwright.errors import Problem, SpecError
 from shardwright.model.spec import Domain, HostSpec
 
+from .ansible_inventory import FoundHost
 from .spec_file import loads
 from .spec_names import LOCAL
 from .spec_scalars import read_plain
 
+SSH = {"user": "deploy", "key": "~/.ssh/id_ed25519", "known_hosts": "~/.ssh/known_hosts"}
 FIRST_PORT = 6379
 FIRST_LOCAL_PORT = 7000
 VARIABLE = "SHARDWRIGHT_PASSWORD"
@@ -35,19 +36,12 @@ globals().update(load_inventory(__file__))
 '''
 
 
-@dataclass(frozen=True, slots=True)
-class _Host:
-    name: str
-    address: str
-    zone: str
-
-
 def write_environment(
     directory: Path,
     name: str,
     *,
     engine: str = "bundled",
-    hosts: Sequence[str] = (),
+    hosts: Sequence[str | FoundHost] = (),
     shards: int = 3,
     replicas: int = 1,
     force: bool = False,
@@ -58,7 +52,7 @@ def write_environment(
         directory: the one that holds the environments: ``inventories``.
         name: of environment and cluster.
         engine: redis, valkey or bundled.
-        hosts: each ``ADDRESS``, ``NAME=ADDRESS`` or ``NAME=ADDRESS@ZONE``; none means this machine.
+        hosts: each ``ADDRESS``, ``NAME=ADDRESS`` or ``NAME=ADDRESS@ZONE``, or found elsewhere; none means this machine.
         shards: primaries, at least 3.
         replicas: of each shard.
         force: write over files that are there.
@@ -101,7 +95,7 @@ def write_pair(home: Path, text: str) -> tuple[Path, Path]:
     return spec_file, inventory
 
 
-def environment_text(name: str, *, engine: str, hosts: Sequence[str], shards: int, replicas: int) -> str:
+def environment_text(name: str, *, engine: str, hosts: Sequence[str | FoundHost], shards: int, replicas: int) -> str:
     """The text of a commented cluster.yml; not yet checked.
 
     Raises:
@@ -119,32 +113,38 @@ def environment_text(name: str, *, engine: str, hosts: Sequence[str], shards: in
     return "\n".join([*head, *body]) + "\n"
 
 
-def _parsed(hosts: Sequence[str]) -> list[_Host]:
+def _parsed(hosts: Sequence[str | FoundHost]) -> list[FoundHost]:
     found = []
     for n, text in enumerate(hosts, 1):
+        if isinstance(text, FoundHost):
+            found.append(text)
+            continue
         parts = _HOST.fullmatch(text)
         if parts is None:
             wanted = "ADDRESS, NAME=ADDRESS or NAME=ADDRESS@ZONE"
             raise SpecError(
                 [Problem("host-malformed", "", ascii(text)[:80], wanted, "cache-1=10.0.0.1@a")], file="--host"
             )
-        found.append(_Host(parts["name"] or f"h{n}", parts["address"], parts["zone"] or ""))
+        found.append(FoundHost(parts["name"] or f"h{n}", parts["address"], parts["zone"] or ""))
     return found
 
 
-def _remote(hosts: list[_Host], shards: int, replicas: int) -> list[str]:
+def _remote(hosts: list[FoundHost], shards: int, replicas: int) -> list[str]:
     wanted = shards * (1 + replicas)
     each = max(1, -(-wanted // len(hosts)))
+    common = _common_ssh(hosts)
     rows = []
     for host in hosts:
-        fields = {"name": host.name, "address": host.address} | ({"zone": host.zone} if host.zone else {})
-        row = ", ".join(f"{key}: {scalar(value)}" for key, value in fields.items())
+        fields = {"name": host.name, "address": host.address, "zone": host.zone, "connect": host.connect}
+        row = ", ".join(f"{key}: {scalar(value)}" for key, value in fields.items() if value)
+        own = {key: value for key, value in host.ssh.items() if common.get(key) != value}
+        row += f", ssh: {_ssh(own)}" if own else ""
         rows.append(f"  - {{{row}}}" if each == 1 else f"  - {{{row}, instances: {each}}}")
     return [
         f"spread: {_spread(hosts, each, shards, wanted)} # none, host, rack or zone: no two members of a shard share one",
         f"port: {FIRST_PORT} # first client port on each host; the bus port is 10000 higher",
         "",
-        "ssh: {user: deploy, key: ~/.ssh/id_ed25519, known_hosts: ~/.ssh/known_hosts} # sudo without a password",
+        f"ssh: {_ssh(common)} # sudo without a password",
         "",
         "hosts: # IP addresses that servers listen on; `connect: NAME` where ssh goes elsewhere",
         *rows,
@@ -154,7 +154,22 @@ def _remote(hosts: list[_Host], shards: int, replicas: int) -> list[str]:
     ]
 
 
-def _spread(hosts: list[_Host], each: int, shards: int, wanted: int) -> str:
+def _common_ssh(hosts: list[FoundHost]) -> dict[str, str]:
+    """What all hosts share; of hosts that say nothing of ssh, what is usual."""
+    if not any(host.ssh for host in hosts):
+        return SSH
+    first = hosts[0].ssh
+    shared = {key: value for key, value in first.items() if all(h.ssh.get(key) == value for h in hosts)}
+    return shared | {"known_hosts": SSH["known_hosts"]}
+
+
+def _ssh(fields: dict[str, str]) -> str:
+    plain = ("port", "sudo")
+    words = [f"{key}: {value if key in plain and value.isalnum() else scalar(value)}" for key, value in fields.items()]
+    return f"{{{', '.join(words)}}}"
+
+
+def _spread(hosts: list[FoundHost], each: int, shards: int, wanted: int) -> str:
     """The widest of zone and host that there is room for."""
     ports = tuple(range(each))
     known = [HostSpec(f"{n}", host.address, ports, zone=host.zone) for n, host in enumerate(hosts)]

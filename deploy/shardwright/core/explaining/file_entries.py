@@ -133,6 +133,26 @@ _OTHERS = table(
             "Name and zone may be left out, the address may not.",
             "Write it as cache-1=10.0.0.1@a.",
         ),
+        "ansible-missing": (
+            "There is no ansible-inventory here, which reads an inventory of Ansible's.",
+            "ansible-core is not installed, or in another environment.",
+            "Install it, or name the hosts by --host.",
+        ),
+        "ansible-inventory-failed": (
+            "ansible-inventory gave no list of hosts within two minutes.",
+            "The inventory has a mistake, or asks something that does not answer.",
+            "Run ansible-inventory -i INVENTORY --list by hand and see what it says.",
+        ),
+        "ansible-group-unknown": (
+            "The Ansible inventory has no host in the group that was named.",
+            "A name with a mistake, or a group that is made elsewhere.",
+            "Name a group with hosts by --group; the message lists them.",
+        ),
+        "ansible-address-missing": (
+            "A host of the Ansible inventory has no IP address.",
+            "ansible_host is a name, and servers announce addresses to one another.",
+            "Set shardwright_address on the host in the inventory.",
+        ),
         "several-local-hosts": (
             "More than one host is this machine (@local).",
             "pyinfra can run on its own machine once; several nodes there are instances of one host.",

@@ -1,0 +1,229 @@
+"""`form` and `verify`: the calls that are made once a play, from the control machine, on the cluster itself.
+
+What the tasks on hosts found and did comes in as they gave it (`look` and `bring`), so that the report and the record hold
+it as they do after pyinfra. The record is written before anything is shown.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..adapters import environment, ledger, report_files, run_context, terminal
+from ..adapters.clock import RealClock
+from ..adapters.environment import Environment
+from ..adapters.host_shell import HostShell
+from ..adapters.resp import RespTransport
+from ..adapters.ssh import SshTunnels
+from ..adapters.supervisor import HostsSupervisor
+from ..control.aging import ages
+from ..control.converging import Means
+from ..control.observing import look_fitted
+from ..control.run import Proof, form_and_verify, verify_only
+from ..core.explaining.plan_text import plan_text
+from ..core.host import preflight
+from ..core.planning import plan
+from ..errors import PlanError, ShardwrightError, SpecError
+from ..model.report import Finding, Severity
+from ..model.run import Command, RunRecord, Verdict
+from ..model.spec import Transport
+from .results import Result
+from .supervising import PlaySupervisor
+
+Say = Callable[[str], object]
+HostResults = Mapping[str, Sequence[Mapping[str, Any]]]
+"""By host of the spec: what `look` and `bring` gave in this play."""
+
+
+@dataclass
+class _Call:
+    environment: Environment
+    command: Command
+    hosts: HostResults
+    reports: Path
+    allow: Sequence[str]
+    say: Say
+    restart: bool
+    started: float = field(default_factory=time.time)
+
+    @contextmanager
+    def means(self) -> Iterator[Means]:
+        spec, topology = self.environment.spec, self.environment.topology
+        tunnels = SshTunnels(spec)
+        seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
+        supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
+        password = spec.security.password
+        transport = RespTransport(password, connect=tunnels.connect if spec.transport is Transport.SSH else None)
+        progress = terminal.PlainProgress(_Lines(self.say))
+        try:
+            yield Means(
+                transport, RealClock(), None, password, tuple(self.allow), progress, supervisor, restart=self.restart
+            )
+        finally:
+            transport.close()
+            tunnels.close()
+
+    def work(self, act: Callable[..., Proof]) -> Result:
+        """Act on the cluster, and leave the record, whatever comes of it."""
+        ledger.check_writable(self.reports)
+        loaded = self.environment
+        try:
+            with self.means() as means:
+                proof = act(loaded.topology, means, canary=loaded.spec.canary, further=tuple(findings(self)))
+        except ShardwrightError as error:
+            self._record(None, error)
+            raise
+        record = self._record(proof, None)
+        text = _shown(proof, record)
+        self.say(text)
+        changed = proof.outcome is not None and proof.outcome.changed
+        result: Result = {
+            "changed": changed,
+            "verdict": record.verdict.value,
+            "steps": list(record.steps),
+            "findings": [
+                {"code": f.code, "severity": f.severity.value, "subject": f.subject, "message": f.message}
+                for f in proof.report.findings
+            ],
+            "report": str(self.reports / "latest.html"),
+        }
+        return result if proof.report.healthy else result | {"failed": True, "msg": text, "exit_code": 1}
+
+    def _record(self, proof: Proof | None, error: ShardwrightError | None) -> RunRecord:
+        record = _record(self, proof, error)
+        report_files.write_reports(self.reports, proof.report if proof else None, record)
+        ledger.append(self.reports, record)
+        return record
+
+
+def form(
+    spec: str,
+    *,
+    hosts: HostResults,
+    allow: Sequence[str] = (),
+    reports: str = "reports",
+    restart: bool = True,
+    check: bool = False,
+    say: Say = str,
+) -> Result:
+    """Turn the servers into the cluster of the spec, and prove it.
+
+    Args:
+        spec: path of cluster.yml.
+        hosts: what the tasks on hosts gave.
+        allow: hazards that are consented to, by name.
+        reports: directory of the records.
+        restart: servers that need it are restarted, one after the other, where that is safe.
+        check: only show the plan.
+        say: shows a line while it works.
+
+    Raises:
+        ShardwrightError: it could not be formed; that it is not healthy is a result, with `failed`.
+    """
+    call = _Call(environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say, restart)
+    return _planned(call) if check else call.work(form_and_verify)
+
+
+def verify(spec: str, *, hosts: HostResults, reports: str = "reports", say: Say = str) -> Result:
+    """Prove the cluster again; changes nothing but its canary keys. Arguments as of `form`."""
+    call = _Call(environment.load(Path(spec).resolve()), Command.VERIFY, hosts, Path(reports), (), say, restart=False)
+    return call.work(verify_only)
+
+
+def _planned(call: _Call) -> Result:
+    waiting = [name for name, wanted in _wanted(call.hosts).items() if wanted]
+    if waiting:
+        text = (
+            f"the plan can be shown once the servers run; before that something is to be done on {', '.join(waiting)}\n"
+        )
+        return {"changed": True, "msg": text, "diff": {"prepared": text}}
+    with call.means() as means:
+        topology, seen = look_fitted(call.environment.topology, means.transport)
+        topology, known = ages(topology, seen, means.supervisor, means.transport)
+        made = plan(topology, known.add(topology, seen) if call.restart else seen)
+    return {
+        "changed": not made.empty,
+        "fingerprint": made.fingerprint,
+        "steps": [str(step) for step in made.steps],
+        "hazards": [{"code": h.code, "subject": h.subject, "message": h.message} for h in made.hazards],
+        "diff": {"prepared": plan_text(made, full=True)},
+    }
+
+
+def _wanted(hosts: HostResults) -> dict[str, bool]:
+    looks = {name: [r["wanted"] for r in results if "wanted" in r] for name, results in hosts.items()}
+    return {name: any(any(stage.values()) for stage in found[-1:]) for name, found in looks.items()}
+
+
+def findings(call: _Call) -> Iterator[Finding]:
+    """What is known of the hosts, for the report: warnings, hosts that were left out, clocks that differ."""
+    clocks: dict[str, tuple[float, float]] = {}
+    for name, result in _each(call.hosts):
+        for code, text in result.get("notes", ()):
+            yield Finding(code, Severity.WARNING, name, text)
+        if "clock" in result:
+            clocks[name] = (float(result["clock"][0]), float(result["clock"][1]))
+    seen = {name for name, result in _each(call.hosts) if "wanted" in result}
+    if left_out := [h.name for h in call.environment.spec.hosts if h.name not in seen]:
+        names = ", ".join(left_out)
+        text = f"left out of this play, so files, services and kernel settings were not looked at: {names}"
+        yield Finding(
+            "host-left-out", Severity.WARNING, "hosts", text, "run it for all hosts, without --limit and --tags"
+        )
+    if apart := preflight.skewed(clocks):
+        yield Finding("clock-skew", Severity.WARNING, "hosts", apart, "let chrony or systemd-timesyncd set the clocks")
+
+
+def _each(hosts: HostResults) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return ((name, result) for name, results in hosts.items() for result in results)
+
+
+def _record(call: _Call, proof: Proof | None, error: ShardwrightError | None) -> RunRecord:
+    done = tuple((name, text) for name, result in _each(call.hosts) for text in result.get("done", ()))
+    verdict = Verdict.PROVED if proof is not None and proof.report.healthy else Verdict.NOT_PROVED
+    if error is not None:
+        verdict = Verdict.REFUSED if isinstance(error, SpecError | PlanError) and not done else Verdict.FAILED
+    moment = datetime.fromtimestamp(call.started, UTC)
+    outcome = proof.outcome if proof else None
+    return RunRecord(
+        run_id=run_context.run_id(moment),
+        cluster=call.environment.spec.name,
+        command=call.command,
+        started=run_context.started(moment),
+        seconds=round(time.time() - call.started, 1),
+        actor=run_context.actor(),
+        tool_version=run_context.tool_version(),
+        verdict=verdict,
+        exit_code=error.exit_code if error else 0 if verdict is Verdict.PROVED else 1,
+        spec_sha256=run_context.spec_sha256(call.environment.path),
+        plan_fingerprint=outcome.first.fingerprint if outcome else "",
+        host_changes=done,
+        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
+        warnings=tuple(f"{p.path}: {p.found} [{p.code}]" for p in call.environment.warnings),
+        error_code=error.code if error else "",
+        error=str(error) if error else "",
+    )
+
+
+def _shown(proof: Proof, record: RunRecord) -> str:
+    out = io.StringIO()
+    terminal.report_table(proof.report, record, terminal.console_on(out))
+    return out.getvalue()
+
+
+class _Lines(io.StringIO):
+    """A stream whose lines are said."""
+
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self._say = say
+
+    def write(self, text: str) -> int:
+        self._say(text.rstrip("\n"))
+        return len(text)

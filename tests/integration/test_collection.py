@@ -1,0 +1,106 @@
+"""The collection as it is installed: built, installed somewhere else, and used from there by its full name."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.integration.ansible_kit import BIN
+from tests.integration.hosts_kit import ROOT
+
+SPEC = """\
+name: trial
+engine: redis
+replicas: 0
+spread: none
+hosts:
+  - {name: a1, address: 10.0.0.1, zone: a}
+  - {name: b1, address: 10.0.0.2, zone: b}
+  - {name: c1, address: 10.0.0.3, zone: c}
+security: {password: {env: SHARDWRIGHT_PASSWORD}}
+"""
+MODULES = ("look", "bring", "form", "verify")
+SECRET = "can4ry-and-long-enough"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory outside of the checkout with the collection installed, and nothing of the checkout's settings."""
+    place = tmp_path_factory.mktemp("installed")
+    said(place, "ansible-galaxy", "collection", "build", str(ROOT / "ansible_collections/shardwright/deploy"))
+    (archive,) = place.glob("shardwright-deploy-*.tar.gz")
+    said(place, "ansible-galaxy", "collection", "install", "--offline", "-p", "collections", archive.name)
+    (place / "cluster.yml").write_text(SPEC, "utf-8")
+    (place / "hosts.shardwright.yml").write_text("plugin: shardwright.deploy.spec\n", "utf-8")
+    (place / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n", "utf-8")
+    return place
+
+
+def said(place: Path, program: str, *words: str) -> str:
+    environ = {
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "HOME": str(place),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOME": str(place / "home"),
+        "SHARDWRIGHT_PASSWORD": SECRET,
+    }
+    done = subprocess.run(
+        [str(BIN / program), *words], cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_archive_has_what_is_used_and_nothing_of_the_tests(place: Path) -> None:
+    with tarfile.open(next(place.glob("*.tar.gz"))) as archive:
+        names = set(archive.getnames())
+    assert {"MANIFEST.json", "README.md", "playbooks/site.yml", "plugins/action/form.py"} <= names
+    assert {f"roles/{role}/meta/argument_specs.yml" for role in ("host", "storage", "cluster")} <= names
+    assert {name for name in names if name.startswith(("extensions", "tests"))} == set()
+
+
+def test_the_inventory_plugin_works_by_its_name_alone(place: Path) -> None:
+    listed = json.loads(said(place, "ansible-inventory", "-i", "hosts.shardwright.yml", "--list"))
+    assert listed["shardwright"]["hosts"] == ["a1", "b1", "c1"]
+    assert listed["zone_b"]["hosts"] == ["b1"]
+
+
+def test_every_plugin_has_its_documentation(place: Path) -> None:
+    modules = json.loads(
+        said(place, "ansible-doc", "-j", "-t", "module", *(f"shardwright.deploy.{n}" for n in MODULES))
+    )
+    assert set(modules) == {f"shardwright.deploy.{name}" for name in MODULES}
+    assert all(m["doc"]["options"]["spec"]["required"] for m in modules.values())
+    for kind, name in (("inventory", "spec"), ("lookup", "blueprint")):
+        assert json.loads(said(place, "ansible-doc", "-j", "-t", kind, f"shardwright.deploy.{name}"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_documented_options_are_those_that_are_taken(name: str) -> None:
+    """The action plugin has the options, the module of the same name their documentation."""
+    documented = importlib.util.spec_from_file_location(
+        name, ROOT / f"ansible_collections/shardwright/deploy/plugins/modules/{name}.py"
+    )
+    assert documented is not None
+    assert documented.loader is not None
+    module = importlib.util.module_from_spec(documented)
+    documented.loader.exec_module(module)
+    options = yaml.safe_load(module.DOCUMENTATION)["options"]
+    source = (ROOT / f"ansible_collections/shardwright/deploy/plugins/action/{name}.py").read_text()
+    taken = {line.split('"')[1] for line in source.splitlines() if '": {"type"' in line and "OPTIONS" not in line}
+    assert taken == set(options)
+
+
+def test_the_playbook_and_the_lookup_work_from_there(place: Path) -> None:
+    said(place, "ansible-playbook", "-i", "hosts.shardwright.yml", "--syntax-check", "shardwright.deploy.site")
+    ask = (
+        "msg={{ lookup('shardwright.deploy.blueprint', shardwright_host, spec=shardwright_spec).instances[0].service }}"
+    )
+    told = said(place, "ansible", "-i", "hosts.shardwright.yml", "a1", "-m", "ansible.builtin.debug", "-a", ask)
+    assert "shardwright-trial@6379.service" in told
