@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from .control.run import Proof
     from .model.run import Command, RunRecord
     from .model.spec import ClusterSpec
+    from .model.topology import Topology
 
+REBALANCE_HELP = "Spread primaries evenly over zones, racks, hosts by manual failovers."
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -62,8 +65,9 @@ def main() -> None:
 @_environment
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--full", is_flag=True, help="List every step.")
+@click.option("--rebalance-primaries", "even", is_flag=True, help=REBALANCE_HELP)
 @_ends_well
-def plan(environment: str, as_json: bool, full: bool) -> None:
+def plan(environment: str, as_json: bool, full: bool, even: bool) -> None:
     """Show what an apply would do to the cluster; touch nothing."""
     from .control.aging import aged_by_view
     from .control.observing import look_fitted
@@ -72,7 +76,7 @@ def plan(environment: str, as_json: bool, full: bool) -> None:
     from .core.planning import plan as make_plan
 
     spec = _spec(_file(environment))
-    topology = place(spec)
+    topology = replace(place(spec), even_primaries=even)
     with _means(spec, (), quiet=True) as means:
         topology, state = look_fitted(topology, means.transport)
     made = make_plan(topology, aged_by_view(topology, state))
@@ -85,15 +89,31 @@ def plan(environment: str, as_json: bool, full: bool) -> None:
 @click.option(
     "--restart", is_flag=True, help="Restart servers where that is wanted and safe, by ssh or on this machine."
 )
+@click.option("--rebalance-primaries", "even", is_flag=True, help=REBALANCE_HELP)
+@click.option("--bandwidth", metavar="SIZE", help="Most that slot moves may send in a second, all together: 50mb.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @_ends_well
-def apply(environment: str, allow: tuple[str, ...], restart: bool, as_json: bool, reports: Path) -> None:
+def apply(
+    environment: str,
+    allow: tuple[str, ...],
+    restart: bool,
+    even: bool,
+    bandwidth: str | None,
+    as_json: bool,
+    reports: Path,
+) -> None:
     """Form or mend the cluster, then prove it. Servers must be running: deploy/cluster.py starts them."""
     from .control.run import form_and_verify
+    from .core.wishes import bytes_a_second
     from .model.run import Command
 
-    _run(environment, Command.APPLY, as_json, reports, allow, form_and_verify, restart=restart)
+    def work(topology: Topology, means: Means, **rest: Any) -> Proof:
+        wished = replace(topology, even_primaries=even)
+        return form_and_verify(wished, replace(means, bytes_per_second=limit), **rest)
+
+    limit = bytes_a_second(bandwidth) if bandwidth else None
+    _run(environment, Command.APPLY, as_json, reports, allow, work, restart=restart)
 
 
 @main.command()
@@ -128,8 +148,6 @@ def drift(environment: str, as_json: bool, reports: Path) -> None:
 @_ends_well
 def render(environment: str, host: str | None) -> None:
     """Print the files that would land on HOST (default: the first); secrets are masked. `auto` is shown as systemd."""
-    from dataclasses import replace
-
     from .core.blueprint import blueprint
     from .core.engine_choice import engine_install
     from .core.placement import place

@@ -26,8 +26,8 @@ LIMIT = 5.0
 TIMEOUT = 5.0
 
 
-def key_in(slots: SlotSet) -> str:
-    """A canary key that hashes into `slots`.
+def key_in(slots: SlotSet, prefix: str = PREFIX) -> str:
+    """A key of that prefix that hashes into `slots`.
 
     Raises:
         ValueError: `slots` is empty.
@@ -36,7 +36,7 @@ def key_in(slots: SlotSet) -> str:
         raise ValueError("no slots")
     number = 0
     while True:
-        key = f"{PREFIX}{{{number}}}"
+        key = f"{prefix}{{{number}}}"
         if slot_of(key.encode()) in slots:
             return key
         number += 1

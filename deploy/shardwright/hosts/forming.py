@@ -98,7 +98,7 @@ def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
     progress = terminal.progress_to(sys.stderr)
     means = _means(state, run, progress)
     try:
-        spec, topology = run.environment.spec, run.environment.topology
+        spec, topology = run.environment.spec, run.topology
         proof = work(topology, means, canary=spec.canary, further=tuple(findings(run)))
     finally:
         progress.close()
@@ -139,7 +139,7 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        topology, seen = look_fitted(run.environment.topology, means.transport)
+        topology, seen = look_fitted(run.topology, means.transport)
         topology, known = ages(topology, seen, means.supervisor, means.transport)
         made = plan(topology, known.add(topology, seen) if run.restart else seen)
     finally:
@@ -148,10 +148,16 @@ def _show_plan(state: State, run: Run) -> None:
     print("\n".join(words or ["    The cluster is as it should be."]), file=sys.stderr)
 
 
-def _means(state: State, run: Run, progress: Progress) -> Means:
+def transport_to(state: State, run: Run) -> RespTransport:
+    """A new transport to the servers of the run, with connections of its own."""
     spec = run.environment.spec
     connect = through_ssh(state, run) if spec.transport is Transport.SSH else None
-    transport = RespTransport(spec.security.password, connect=connect)
+    return RespTransport(spec.security.password, connect=connect)
+
+
+def _means(state: State, run: Run, progress: Progress) -> Means:
+    spec = run.environment.spec
+    transport = transport_to(state, run)
     allowed = tuple(name for name in run.allow.split(",") if name)
     return Means(
         transport,
@@ -162,4 +168,5 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
         progress,
         HostSupervisor(state, run),
         run.restart,
+        run.bytes_per_second,
     )

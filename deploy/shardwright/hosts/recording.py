@@ -22,6 +22,7 @@ _SCRIPTS = {
     "verify.py": Command.VERIFY,
     "remove.py": Command.REMOVE,
     "drift.py": Command.DRIFT,
+    "drill.py": Command.DRILL,
 }
 
 

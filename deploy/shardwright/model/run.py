@@ -19,6 +19,7 @@ class Command(StrEnum):
     VERIFY = "verify"
     REMOVE = "remove"
     DRIFT = "drift"
+    DRILL = "drill"
 
 
 class Verdict(StrEnum):

@@ -21,6 +21,7 @@ def fingerprint(topology: Topology, state: ClusterState) -> str:
         "spares": sorted(str(n.endpoint) for n in topology.spares),
         "live": sorted(topology.live),
         "settings": sorted(topology.settings),
+        "even_primaries": topology.even_primaries,
     }
     found = [
         [
