@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -20,10 +21,13 @@ import click
 from .errors import PlanError, ShardwrightError
 
 if TYPE_CHECKING:
+    from .control.converging import Means
     from .control.run import Proof
     from .model import run as runs
     from .model.spec import ClusterSpec
+    from .model.topology import Topology
 
+REBALANCE_HELP = "Spread primaries evenly over zones, racks, hosts by manual failovers."
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -62,9 +66,10 @@ def main() -> None:
 @_environment
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--full", is_flag=True, help="List every step.")
+@click.option("--rebalance-primaries", "even", is_flag=True, help=REBALANCE_HELP)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan there, for apply --plan.")
 @_ends_well
-def plan(environment: str, as_json: bool, full: bool, out: Path | None) -> None:
+def plan(environment: str, as_json: bool, full: bool, even: bool, out: Path | None) -> None:
     """Show what an apply would do to the cluster, and what that costs; touch nothing."""
     from .adapters.command_run import means_for
     from .adapters.plan_file import write_plan
@@ -75,7 +80,7 @@ def plan(environment: str, as_json: bool, full: bool, out: Path | None) -> None:
     file = _file(environment)
     spec = _spec(file)
     with means_for(spec, (), quiet=True) as (means, _):
-        seen = foresee(place(spec), means)
+        seen = foresee(replace(place(spec), even_primaries=even), means)
     made, price = seen.made, seen.price
     click.echo(
         json.dumps(plan_json(made, price), indent=2) if as_json else plan_text(made, price, full=full), nl=as_json
@@ -94,32 +99,44 @@ def plan(environment: str, as_json: bool, full: bool, out: Path | None) -> None:
 @click.option(
     "--restart", is_flag=True, help="Restart servers where that is wanted and safe, by ssh or on this machine."
 )
+@click.option("--rebalance-primaries", "even", is_flag=True, help=REBALANCE_HELP)
+@click.option("--bandwidth", metavar="SIZE", help="Most that slot moves may send in a second, all together: 50mb.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--reports", type=click.Path(file_okay=False, path_type=Path), default=Path("reports"), show_default=True)
 @_ends_well
 def apply(
-    environment: str | None, plan_file: Path | None, allow: tuple[str, ...], restart: bool, as_json: bool, reports: Path
+    environment: str | None,
+    plan_file: Path | None,
+    allow: tuple[str, ...],
+    restart: bool,
+    even: bool,
+    bandwidth: str | None,
+    as_json: bool,
+    reports: Path,
 ) -> None:
     """Form or mend the cluster, then prove it. Servers must be running: deploy/cluster.py starts them.
 
     With --plan the environment is the one that the plan was made for, and any change since then is a refusal. A plan's
     file may stand in the environment's place, too.
     """
-    from functools import partial
-
     from .adapters.plan_file import fitting_plan, is_plan, read_plan
     from .control.run import form_and_verify
+    from .core.wishes import bytes_a_second
     from .model.run import Command
 
     if plan_file is None and environment and is_plan(Path(environment)):
         environment, plan_file = "", Path(environment)
-    if plan_file is None:
-        return _run(environment or "local", Command.APPLY, as_json, reports, allow, form_and_verify, restart=restart)
-    chosen = environment or read_plan(plan_file).spec_path
-    saved = fitting_plan(plan_file, _file(chosen), _spec(_file(chosen)))
-    return _run(
-        chosen, Command.APPLY, as_json, reports, allow, partial(form_and_verify, fitting=saved), restart=restart
-    )
+    saved = None
+    chosen = environment or (read_plan(plan_file).spec_path if plan_file else "local")
+    if plan_file is not None:
+        saved = fitting_plan(plan_file, _file(chosen), _spec(_file(chosen)))
+    limit = bytes_a_second(bandwidth) if bandwidth else None
+
+    def work(topology: Topology, means: Means, **rest: Any) -> Proof:
+        wished = replace(topology, even_primaries=even)
+        return form_and_verify(wished, replace(means, bytes_per_second=limit), fitting=saved, **rest)
+
+    _run(chosen, Command.APPLY, as_json, reports, allow, work, restart=restart)
 
 
 @main.command()
@@ -154,8 +171,6 @@ def drift(environment: str, as_json: bool, reports: Path) -> None:
 @_ends_well
 def render(environment: str, host: str | None) -> None:
     """Print the files that would land on HOST (default: the first); secrets are masked. `auto` is shown as systemd."""
-    from dataclasses import replace
-
     from .core.blueprint import blueprint
     from .core.engine_choice import engine_install
     from .core.logins import masked

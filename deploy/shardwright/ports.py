@@ -6,7 +6,7 @@ and one read a node and round, however many commands that is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,19 @@ from .model.endpoint import Endpoint
 from .model.state import StartState
 from .model.wire import Answer, Command, Reply, ReplyError
 
-__all__ = ["Answer", "BusProber", "Clock", "Command", "Reply", "ReplyError", "Supervisor", "Transport", "Unreachable"]
+__all__ = [
+    "Answer",
+    "BusProber",
+    "Clock",
+    "Command",
+    "Fault",
+    "Load",
+    "Reply",
+    "ReplyError",
+    "Supervisor",
+    "Transport",
+    "Unreachable",
+]
 
 
 class Transport(Protocol):
@@ -88,4 +100,36 @@ class Supervisor(Protocol):
         Returns:
             Those that could not be restarted, with the reason; those that were may still load their data.
         """
+        ...
+
+
+class Fault(Protocol):
+    """Something that is broken on purpose, and mended again."""
+
+    def strike(self) -> None:
+        """Break it.
+
+        Raises:
+            ApplyError: it could not be broken, or in part only; `lift` mends that too.
+        """
+        ...
+
+    def lift(self) -> None:
+        """Mend it; does nothing where it is whole.
+
+        Raises:
+            ApplyError: it could not be mended.
+        """
+        ...
+
+
+class Load(Protocol):
+    """Lets callables work while time passes."""
+
+    def start(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Call each of them over and over, independently of the others."""
+        ...
+
+    def stop(self) -> None:
+        """Call none any more; returns when none is at work. Raises what one raised."""
         ...

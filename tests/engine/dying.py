@@ -73,4 +73,4 @@ class Dying:
 
 
 def _reads(command: Command) -> bool:
-    return command[0] in {"INFO", "READONLY", "GET"} or command[:2] in _READS
+    return command[0] in {"INFO", "READONLY", "GET", "MEMORY", "DUMP", "DBSIZE"} or command[:2] in _READS

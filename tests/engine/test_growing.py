@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.engine.kit import (
     lab,
     nodes_of,
 )
+from tests.engine.watching import Watching
 from tests.engine.writing import Told, writing
 
 from shardwright.core.placement import place
@@ -329,6 +331,36 @@ def test_another_machine_takes_the_place_of_a_dead_one(tmp_path: Path) -> None:
         assert old not in nodes_of(made[other])
         made.servers = alive
         assert_kept(made, pairs)
+
+
+def test_a_dead_machine_that_comes_back_once_it_was_forgotten_is_told_and_taken_out(tmp_path: Path) -> None:
+    """It still knows the others, and introduces itself as soon as their ban is over: takes 80 s."""
+    with formed(tmp_path, 7, timeout=SHORT) as made:
+        dead = next(n for n in FIRST if made[n].info("replication")["role"] == "slave")
+        old = made[dead].execute_command("CLUSTER MYID")
+        made.servers[dead].kill()
+        other = next(n for n in FIRST if n != dead)
+        eventually(lambda: "fail" in nodes_of(made[other])[old]["flags"], "it is failed", 60)
+        back: list[threading.Timer] = []
+
+        def comes_back(commands: list[tuple[str, ...]]) -> None:
+            if not back and any(c[:2] == ("CLUSTER", "FORGET") for c in commands):
+                back.append(threading.Timer(3, made.servers[dead].start))
+                back[0].start()
+
+        made.topology = wanted([s for n, s in enumerate(made.servers) if n != dead], 3, timeout=SHORT)
+        report = made.deploy(transport=Watching(made, after=comes_back))
+        assert back
+        assert not report.healthy
+        assert [f.subject for f in found(report, "forgotten-came-back")] == [f"127.0.0.1:{made.ports[dead]}"]
+        with pytest.raises(PlanError) as raised:
+            made.converge()
+        assert raised.value.code == "belongs-to-another-cluster"
+        assert f"127.0.0.1:{made.ports[dead]}" in raised.value.message
+        made.topology = wanted(made.servers, 3, leaving=(dead,), timeout=SHORT)
+        made.converge()
+        assert_proved_once_calm(made)
+        assert_alone_and_empty(made, (dead,))
 
 
 def test_a_shard_that_is_gone_is_given_up_only_with_consent(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def test_settings_are_split_and_persistence_is_in_the_servers_words() -> None:
     assert dict(topology.settings) == {
         "appendfsync": "always",
         "appendonly": "no",
+        "cluster-allow-replica-migration": "no",
         "maxmemory": "1gb",
         "save": "60 1",
     }

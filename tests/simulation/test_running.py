@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.simulation.kit import CALM, deploy, judge, servers_for, watch_owners
 from shardwright.control.converging import Means, converge
 from shardwright.errors import PlanError, ShardwrightError
 from shardwright.model.endpoint import Endpoint
+from shardwright.model.plan import Replicate
 from shardwright.model.topology import Topology
 from shardwright.testing.accounting import Account, FakeClient, TransportClient, Writer
 from shardwright.testing.fake_cluster import FakeCluster
@@ -278,3 +281,46 @@ def test_a_server_that_comes_back_under_another_address_is_found_again_by_its_pe
         if server is not moved:
             assert server.peers[moved.id].at == moved.at
             assert not server.peers[moved.id].fail
+
+
+def test_a_replica_that_moved_to_another_primary_is_brought_back_unasked() -> None:
+    """As replicas do by themselves where `cluster-allow-replica-migration` lets them: here onto the host of its primary."""
+    wanted = topology(3, 2)
+    first, second = wanted.shards[0], wanted.shards[1]
+    host = first.primary.host
+    moved = replace(second.members[2], host=host)
+    second = replace(second, members=(*second.members[:2], moved))
+    wanted = replace(quick(wanted), shards=(first, second, wanted.shards[2]))
+    cluster = running(wanted)
+    transport = cluster.transport()
+    transport.ask({moved.endpoint: [("CLUSTER", "REPLICATE", cluster[first.primary.endpoint].id)]}, timeout=1)
+    cluster.clock.sleep(5)
+    assert judge(wanted, cluster) != []
+    outcome, _ = deploy(wanted, cluster)
+    assert [type(step) for phase in outcome.phases for step in phase.steps] == [Replicate]
+    assert judge(wanted, cluster) == []
+
+
+def test_without_a_wish_primaries_stay_where_a_failover_put_them_and_with_it_they_are_spread() -> None:
+    wanted = replace(quick(topology(5, 1)), even_primaries=False)
+    shards = tuple(
+        replace(s, members=tuple(replace(n, zone="", rack="", host=f"h{(k + m) % 2}") for m, n in enumerate(s.members)))
+        for k, s in enumerate(wanted.shards)
+    )
+    wanted = replace(wanted, shards=shards)
+    cluster = running(wanted)
+    writer, breaches = writing(cluster), watch_owners(cluster)
+    for shard in (wanted.shards[1], wanted.shards[3]):
+        replica = cluster[shard.members[1].endpoint]
+        cluster.transport().ask({replica.endpoint: [("CLUSTER", "FAILOVER")]}, timeout=1)
+        cluster.clock.sleep(6)
+        assert not replica.myself.replica
+    assert not deploy(wanted, cluster)[0].changed
+    outcome, _ = deploy(replace(wanted, even_primaries=True), cluster)
+    assert [len(phase.steps) for phase in outcome.phases] == [1, 1]
+    led = [n.host for n in wanted.nodes if cluster[n.endpoint].owned]
+    assert sorted(map(led.count, ("h0", "h1"))) == [2, 3]
+    assert not deploy(replace(wanted, even_primaries=True), cluster)[0].changed
+    cluster.clock.sleep(1)
+    assert settle(writer, cluster).lost == ()
+    assert breaches == []

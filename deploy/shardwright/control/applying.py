@@ -41,6 +41,7 @@ def send(
     clock: Clock,
     progress: Progress,
     primaries: Sequence[Endpoint] = (),
+    bytes_per_second: float | None = None,
 ) -> tuple[Refusal, ...]:
     """Carry out the steps of `phase` that servers do; gives those that were refused or stayed without a reply.
 
@@ -51,6 +52,7 @@ def send(
         clock: for the waits of slot moves.
         progress: hears how slot moves get on.
         primaries: whom to tell of slots that have moved.
+        bytes_per_second: limit of what slot moves send, all together.
     """
     plain = [step for step in phase.steps if not isinstance(step, FinishSlot | MigrateSlots | Restart)]
     moves = [step for step in phase.steps if isinstance(step, FinishSlot)]
@@ -62,7 +64,9 @@ def send(
         elif problem:
             refusals.append(Refusal(move, problem))
     migrations = [step for step in phase.steps if isinstance(step, MigrateSlots)]
-    failed = migrate(migrations, transport, clock, password, progress, primaries=primaries)
+    failed = migrate(
+        migrations, transport, clock, password, progress, primaries=primaries, bytes_per_second=bytes_per_second
+    )
     refusals += [Refusal(step, why.message, lost=not why.final) for step, why in failed.items()]
     return tuple(refusals)
 

@@ -28,8 +28,8 @@ SIZE = 16_384
 """Bytes of a canary: more than any packet holds, since paths that lose large packets only let small ones look well."""
 
 
-def key_in(slots: SlotSet) -> str:
-    """A canary key that hashes into `slots`.
+def key_in(slots: SlotSet, prefix: str = PREFIX) -> str:
+    """A key of that prefix that hashes into `slots`.
 
     Raises:
         ValueError: `slots` is empty.
@@ -38,7 +38,7 @@ def key_in(slots: SlotSet) -> str:
         raise ValueError("no slots")
     number = 0
     while True:
-        key = f"{PREFIX}{{{number}}}"
+        key = f"{prefix}{{{number}}}"
         if slot_of(key.encode()) in slots:
             return key
         number += 1

@@ -36,8 +36,10 @@ ROUNDS = 24
 """Phases beyond those that were planned first, after which a cluster that still differs is given up."""
 START_LIMIT = 60.0
 """Seconds that servers which were just started have to answer; loading a data set does not count."""
-TRIES = 3
-"""Times in a row that one phase may end early for a reason that passes, before the reason is told."""
+TRIES = 5
+"""Times in a row that slot moves may end early for a reason that passes, before the reason is told."""
+REST = 1.0
+"""Seconds before the second try, and as many more before each further one: a server that was just started refuses writes."""
 DISPUTE_LIMIT = 10.0
 """Seconds in which two claims of one slot may settle: an owner that just gave it away may not have heard of it yet."""
 LOADING_LIMIT = 3600.0
@@ -51,8 +53,8 @@ _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it, and
-    how passwords are changed.
+    """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it, how
+    passwords are changed, and how many bytes a second slot moves may send together (None: no limit).
 
     Without a supervisor nothing is restarted, and without `restart` it is only asked who should be.
     """
@@ -66,6 +68,7 @@ class Means:
     supervisor: Supervisor | None = None
     restart: bool = True
     rotation: Rotation | None = None
+    bytes_per_second: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,22 +114,16 @@ def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = No
     made = plan(topology, state)
     outcome = Outcome(topology, state, made, ages=known)
     waiter = Waiter(topology, means.transport, means.clock, means.progress)
-    failures: list[str] = []
+    failures = 0
     for _ in range(ROUNDS + len(made.phases)):
         require_consent(made, means.allowed)
         if made.empty:
             return outcome
         phase = made.phases[0]
-        after = _run(
-            phase,
-            outcome.state,
-            topology,
-            means,
-            waiter,
-            known,
-            last=failures[1 - TRIES :] == [phase.name] * (TRIES - 1),
-        )
-        failures.append(phase.name if after is None and phase.until is Until.MOVED else "")
+        after = _run(phase, outcome.state, topology, means, waiter, known, last=failures == TRIES - 1)
+        if phase.until is Until.MOVED:
+            failures = failures + 1 if after is None else 0
+            means.clock.sleep(REST * failures)
         outcome.phases.append(phase)
         outcome.forgot |= {step.id: means.clock.now() for step in phase.steps if isinstance(step, Forget)}
         seen = after if after is not None and not unsettled(after) else await_views(topology, means)
@@ -234,7 +231,15 @@ def _send(phase: Phase, before: ClusterState, means: Means) -> tuple[Refusal, ..
     Redis is told who owns what has moved."""
     nodes = before.nodes.items()
     primaries = [e for e, node in nodes if node.role is Role.PRIMARY and node.view.product == "redis"]
-    return send(phase, means.transport, means.password, clock=means.clock, progress=means.progress, primaries=primaries)
+    return send(
+        phase,
+        means.transport,
+        means.password,
+        clock=means.clock,
+        progress=means.progress,
+        primaries=primaries,
+        bytes_per_second=means.bytes_per_second,
+    )
 
 
 def _can_wait(refusal: Refusal) -> bool:

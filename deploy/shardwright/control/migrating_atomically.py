@@ -1,13 +1,15 @@
 """Carries out slot moves by the servers' own atomic migration: the source streams a snapshot and the changes since, and
 hands all slots over in one step; a migration that breaks leaves everything with the source.
 
-Knows nothing of keys. A migration goes on when whoever asked for it is gone, so one that is found running is waited for, and
-nothing new is begun beside it: what it moved is seen by the next look.
+Knows nothing of single keys. The servers have no limit on what a migration sends; where one is asked for, slots go in small
+windows, each at full speed, with rests between. A migration goes on when whoever asked for it is gone, so one that is found
+running is waited for, and nothing new is begun beside it: what it moved is seen by the next look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
@@ -16,23 +18,80 @@ from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.slots import SlotSet
 from ..model.wire import Answer, Command, ReplyError
 from ..ports import Clock, Transport
+from .key_sizes import KeySizes
+from .pacing import Pace
 
 LIMIT = 3600.0
 """Seconds after which a migration is cancelled."""
 TIMEOUT = 30.0
 """Seconds for one exchange."""
+WINDOW = 2.0
+"""Seconds of the limit that the migrations of one round send, all sources together."""
 _ENDS = frozenset({"success", "failed", "cancelled"})
 _ASK: Command = ("CLUSTER", "GETSLOTMIGRATIONS")
 
 
 def migrate_atomically(
-    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress
+    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress, pace: Pace
 ) -> dict[MigrateSlots, str]:
-    """Start all steps at once and wait for them; gives those that failed and why. Each source queues its own."""
+    """Carry out all steps; gives those that failed and why."""
     if not steps:
         return {}
     if _await_running({step.node for step in steps}, transport, clock, progress):
         return dict.fromkeys(steps, "slots were still moving since an earlier run; they have moved now")
+    if not pace.limited:
+        return _at_once(steps, transport, clock, progress)
+    return _in_windows(steps, transport, clock, progress, pace)
+
+
+def _in_windows(
+    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress, pace: Pace
+) -> dict[MigrateSlots, str]:
+    """A window of each source at a time; a step of which one fails goes no further, and what had moved stays moved."""
+    queues: dict[Endpoint, list[MigrateSlots]] = {}
+    for step in steps:
+        queues.setdefault(step.node, []).append(step)
+    rows = {node: iter([*_windows(own, pace.share(WINDOW, len(queues)), transport)]) for node, own in queues.items()}
+    failed: dict[MigrateSlots, str] = {}
+    done, total = 0, sum(len(step.slots) for step in steps)
+    while rows:
+        now = {node: row for node, windows in rows.items() if (row := next(windows, None)) is not None}
+        rows = {node: windows for node, windows in rows.items() if node in now}
+        going = {node: row for node, row in now.items() if row[0] not in failed}
+        pace.begin()
+        ended = _at_once([window for _, window, _ in going.values()], transport, clock, lambda _event: None)
+        failed |= {step: ended[window] for step, window, _ in going.values() if window in ended}
+        done += sum(len(window.slots) for _, window, _ in going.values() if window not in ended)
+        progress(ProgressEvent(Moment.WAITING, "move slots", "atomic migration, at the pace asked for", done, total))
+        pace.spend(sum(size for _, _, size in going.values()))
+    return failed
+
+
+def _windows(
+    steps: Sequence[MigrateSlots], room: float, transport: Transport
+) -> Iterator[tuple[MigrateSlots, MigrateSlots, float]]:
+    """Parts of the steps of one source of about `room` bytes, at least a slot each: (step, its part, bytes)."""
+    for step in steps:
+        counts: list[Command] = [("CLUSTER", "COUNTKEYSINSLOT", slot) for slot in step.slots]
+        answer = transport.ask({step.node: [("INFO", "memory"), ("DBSIZE",), *counts]}, timeout=TIMEOUT)[step.node]
+        sizes, keys = KeySizes(), {}
+        if not isinstance(answer, Silence):
+            sizes.learn_mean(answer[0], answer[1])
+            keys = {s: n for s, n in zip(step.slots, answer[2:], strict=False) if isinstance(n, int)}
+        part, size = SlotSet(), 0.0
+        for slot in step.slots:
+            more = keys.get(slot, 0) * sizes.mean
+            if part and size + more > room:
+                yield step, replace(step, slots=part), size
+                part, size = SlotSet(), 0.0
+            part, size = part | SlotSet.of(slot), size + more
+        yield step, replace(step, slots=part), size
+
+
+def _at_once(
+    steps: Sequence[MigrateSlots], transport: Transport, clock: Clock, progress: Progress
+) -> dict[MigrateSlots, str]:
+    """Start all steps at once and wait for them; gives those that failed and why. Each source queues its own."""
     by_source: dict[Endpoint, list[MigrateSlots]] = {}
     for step in steps:
         by_source.setdefault(step.node, []).append(step)

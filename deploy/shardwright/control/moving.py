@@ -2,7 +2,8 @@
 
 Both ends are marked before the first key goes: a source that is not marked goes on taking new keys, which would be deleted
 when the target takes the slot over. MIGRATE without REPLACE and without COPY: a key that exists on both ends is refused by
-the target, the slot stays open, and a person decides. Ownership changes only when the source holds no key of the slot.
+the target, the slot stays open, and a person decides; unless both have the same value, as a MIGRATE leaves behind that timed
+out and was carried out all the same. Ownership changes only when the source holds no key of the slot.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from ..model.observation import Silence
 from ..model.plan import FinishSlot
 from ..model.secret import Secret
 from ..ports import Command, Reply, ReplyError, Transport
+from .single_keys import ASK_TIMEOUT, MIGRATE_MS, of_one_key, on_both_ends, patience, same_value, shown, too_slow
 
 BATCH = 100
 """Keys moved by one MIGRATE."""
-TIMEOUT = 30.0
-"""Seconds that one batch may take."""
+TIMEOUT = 90.0
+"""Seconds for one exchange."""
 ROUNDS = 100_000
 """Batches after which a slot that never empties is given up."""
 
@@ -32,7 +34,10 @@ def finish_slot(step: FinishSlot, transport: Transport, password: Secret | None)
             return keys
         if not isinstance(keys, list) or not keys:
             break
-        moved = _one(step, transport, _migrate(step, keys, password))
+        names = [key for key in keys if isinstance(key, bytes)]
+        moved = _one(step, transport, _migrate(step, names, password, limit=MIGRATE_MS))
+        if isinstance(moved, str) and of_one_key(moved):
+            moved = _one_by_one(step, names, transport, password)
         if isinstance(moved, Silence | str):
             return moved
     else:
@@ -67,16 +72,47 @@ def _hand_over(step: FinishSlot, transport: Transport) -> Silence | str | None:
     return None
 
 
-def _migrate(step: FinishSlot, keys: list[Reply], password: Secret | None) -> Command:
+def _one_by_one(
+    step: FinishSlot, names: list[bytes], transport: Transport, password: Secret | None
+) -> Silence | str | None:
+    """Each key alone, so that the one that can't be moved is named."""
+    told = _one(step, transport, ASK_TIMEOUT)
+    if isinstance(told, Silence | str):
+        return told
+    limit = patience(told)
+    for name in names:
+        moved = _one(step, transport, _migrate(step, [name], password, limit=limit))
+        if isinstance(moved, str) and on_both_ends(moved):
+            if not _same(step, name, transport):
+                ends = f"both {step.node} and {step.target}"
+                return f"slot {step.slot}: key {shown(name)} is on {ends}, with different values: {moved}"
+            moved = _one(step, transport, _migrate(step, [name], password, limit=limit, again=True))
+        if isinstance(moved, str) and of_one_key(moved):
+            return f"slot {step.slot}: key {too_slow(name, limit, moved)}"
+        if isinstance(moved, Silence | str):
+            return moved
+    return None
+
+
+def _same(step: FinishSlot, name: bytes, transport: Transport) -> bool:
+    """Whether both ends have the same value of the key."""
+    dump: Command = ("DUMP", name)
+    answers = transport.ask({step.node: [dump], step.target: [("ASKING",), dump]}, timeout=TIMEOUT)
+    ours, theirs = answers[step.node], answers[step.target]
+    return not isinstance(ours, Silence) and not isinstance(theirs, Silence) and same_value(ours[0], theirs[-1])
+
+
+def _migrate(
+    step: FinishSlot, names: list[bytes], password: Secret | None, *, limit: int, again: bool = False
+) -> Command:
     auth: tuple[str | Secret, ...] = ("AUTH2", "default", password) if password else ()
-    names = [key for key in keys if isinstance(key, bytes)]
-    limit = int(TIMEOUT * 1000)
-    return ("MIGRATE", step.target_address, step.target.port, "", 0, limit, *auth, "KEYS", *names)
+    replace = ("REPLACE",) if again else ()
+    return ("MIGRATE", step.target_address, step.target.port, "", 0, limit, *replace, *auth, "KEYS", *names)
 
 
 def _one(step: FinishSlot, transport: Transport, command: Command) -> Reply | Silence | str:
     """The reply of the source, the silence in its place, or its error as text."""
-    answer = transport.ask({step.node: [command]}, timeout=TIMEOUT + 5)[step.node]
+    answer = transport.ask({step.node: [command]}, timeout=TIMEOUT)[step.node]
     if isinstance(answer, Silence):
         return answer
     reply = answer[0]

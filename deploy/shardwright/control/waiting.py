@@ -160,6 +160,9 @@ def not_whole(topology: Topology, state: ClusterState) -> Unmet:
         elif not node.view.primary_link_up or node.view.syncing:
             unmet[endpoint] = UNLINKED
     later = awaiting_drain(topology, state)
+    unmet |= {
+        e: "says that the cluster is not ok" for e in later if not state.nodes[e].view.cluster_ok and e not in unmet
+    }
     for shard in topology.shards:
         members = [state.nodes[n.endpoint] for n in shard.members if n.endpoint in state.nodes]
         leader = leader_in(shard, state)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..model.report import Finding, Severity
 from ..model.spec import Persistence
 from ..model.state import NodeState
+from .placement import OWN_DEFAULTS
 from .running_settings import FORMED, undeclared
 
 _KEPT = ("appendonly", "appendfsync", "save")
@@ -32,11 +33,11 @@ def adopted_settings(nodes: Sequence[NodeState]) -> AdoptedSettings:
     changed = {directive.name for node in nodes for directive, _ in undeclared(node.view)}
     written: dict[str, str] = {}
     findings: list[Finding] = []
-    for name in sorted({*changed, *_KEPT}):
+    for name in sorted({*changed, *_KEPT, *OWN_DEFAULTS}):
         values = _values(name, nodes)
         value = max(values, key=lambda v: (len(values[v]), v))
         uniform = len(values) == 1
-        if uniform or name in FORMED or name in _KEPT:
+        if uniform or name in FORMED or name in _KEPT or name in OWN_DEFAULTS:
             written[name] = value
         if not uniform:
             findings.append(_differing(name, values, written.get(name)))

@@ -26,6 +26,8 @@ LIVE_DEFAULTS: Mapping[str, str] = MappingProxyType(
         "repl-diskless-sync-delay": "5",
     }
 )
+OWN_DEFAULTS: Mapping[str, str] = MappingProxyType({"cluster-allow-replica-migration": "no"})
+"""Where we wish for another value than the servers' own: replicas that move by themselves undo the placement."""
 _ALIASES = {"cluster-slave-no-failover": "cluster-replica-no-failover"}
 
 Settings = tuple[tuple[str, str], ...]
@@ -68,6 +70,7 @@ def _settings(spec: ClusterSpec) -> tuple[Settings, Settings]:
     given = {_ALIASES.get(name, name): value for name, value in spec.settings}
     live = tuple((name, given.pop(name, default)) for name, default in LIVE_DEFAULTS.items())
     kept = spec.persistence
+    given = {**OWN_DEFAULTS, **given}
     given |= {
         "appendonly": "yes" if kept.aof else "no",
         "appendfsync": kept.fsync,

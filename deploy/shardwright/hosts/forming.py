@@ -20,6 +20,7 @@ from pyinfra.api.state import State
 
 from ..adapters import terminal
 from ..adapters.clock import RealClock
+from ..adapters.resp import RespTransport
 from ..control.converging import Means
 from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import price_lines
@@ -137,7 +138,7 @@ def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
     progress = terminal.progress_to(sys.stderr)
     means = _means(state, run, progress)
     try:
-        spec, topology = run.environment.spec, run.environment.topology
+        spec, topology = run.environment.spec, run.topology
         proof = work(topology, means, canary=spec.canary, further=tuple(findings(run)))
     finally:
         progress.close()
@@ -181,7 +182,7 @@ def _show_plan(state: State, run: Run) -> None:
         return
     means = _means(state, run, silent)
     try:
-        seen = foresee(run.environment.topology, means)
+        seen = foresee(run.topology, means)
     except ObservationError as error:
         if error.code != "nodes-silent" or not any(r.changes_wanted for r in run.hosts.values()):
             raise
@@ -194,6 +195,11 @@ def _show_plan(state: State, run: Run) -> None:
     words += [f"    needs consent: {h.code}: {h.message}" for h in made.hazards]
     words += [f"  {line}" for line in price_lines(seen.price)] if not made.empty else []
     print("\n".join(words or ["    The cluster is as it should be."]), file=sys.stderr)
+
+
+def transport_to(state: State, run: Run) -> RespTransport:
+    """A new transport to the servers of the run, with connections of its own."""
+    return logins.knocking(state, run)(run.environment.spec.security.password)
 
 
 def _means(state: State, run: Run, progress: Progress) -> Means:
@@ -211,4 +217,5 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
         HostSupervisor(state, run),
         run.restart and (run.fitting is None or run.fitting.restarts),
         rotation,
+        run.bytes_per_second,
     )

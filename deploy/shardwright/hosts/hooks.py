@@ -21,9 +21,10 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
 from ..adapters.plan_file import fitting_plan
+from ..core import wishes
 from ..core.host.words import subject
 from ..core.report_text import printable
-from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, merged
+from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, SpecError, merged
 from ..model.run import Command
 from .recording import check_writable
 from .results import Run
@@ -49,6 +50,8 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         run.reports = Path(str(given.get("reports", run.reports)))
         run.allow = str(given.get("allow", ""))
         run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
+        run.even_primaries = wishes.truth(given.get("rebalance_primaries", ""))
+        _read_bandwidth(run, given.get("bandwidth"), ended)
         _refuse_order(run, ended)
         _refuse_reports(run)
         _read_plan(run, given.get("plan"), ended)
@@ -82,6 +85,16 @@ def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
             f"{' and '.join(given)}: with it a host that failed would not stop the others; nothing was changed",
             hint="run the same command without it; all hosts are worked on at once, one step after the other",
         )
+        stop(run, ended)
+
+
+def _read_bandwidth(run: Run, given: object, ended: Callable[[Run], None]) -> None:
+    if given is None:
+        return
+    try:
+        run.bytes_per_second = wishes.bytes_a_second(str(given))
+    except SpecError as error:
+        run.error = error
         stop(run, ended)
 
 
@@ -133,9 +146,21 @@ def _interrupted(number: signal.Signals, run: Run, ended: Callable[[Run], None])
         hint="run the same command again: what is done already is recognised",
     )
     run.ended = True
+    _undo(run)
     ended(run)
     show(run.error)
     raise SystemExit(128 + number)
+
+
+def _undo(run: Run) -> None:
+    """Mend what is broken on purpose, before the end."""
+    if run.undo is None:
+        return
+    print("mending what the drill has broken ...", file=sys.stderr, flush=True)
+    try:
+        run.undo()
+    except ShardwrightError as error:
+        show(error)
 
 
 def show(error: ShardwrightError) -> None:

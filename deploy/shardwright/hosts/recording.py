@@ -23,6 +23,7 @@ _SCRIPTS = {
     "remove.py": Command.REMOVE,
     "drift.py": Command.DRIFT,
     "prune.py": Command.PRUNE,
+    "drill.py": Command.DRILL,
 }
 
 

@@ -7,7 +7,8 @@ the same time, each to its own host's entry only.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -29,6 +30,7 @@ from ..model.plan import Phase
 from ..model.run import Command
 from ..model.saved_plan import SavedPlan
 from ..model.spec import HostSpec
+from ..model.topology import Topology
 
 
 @dataclass
@@ -71,8 +73,11 @@ class Run:
         allow: hazards that are consented to, by name, with commas between.
         restart: servers may be restarted where that is wanted and safe.
         fitting: a plan that was read before, and that this run is to carry out.
+        even_primaries: whether primaries are to be spread evenly.
+        bytes_per_second: limit of what slot moves send; None without one.
         lock: the cluster's, while it is held.
         admitted: what was done about passwords before files were written.
+        undo: what must be called before the process may end, while something is broken on purpose.
         outcome: what the forming step gave.
         error: what ended the run; without one, `exit_code` says how a failed run ends (1: not proved).
         run_id: of the record.
@@ -88,8 +93,11 @@ class Run:
     allow: str = ""
     restart: bool = True
     fitting: SavedPlan | None = None
+    even_primaries: bool = False
+    bytes_per_second: float | None = None
     lock: Held | None = None
     admitted: list[Phase] = field(default_factory=list)
+    undo: Callable[[], None] | None = None
     outcome: object = None
     error: ShardwrightError | None = None
     exit_code: int = 1
@@ -101,6 +109,11 @@ class Run:
     def of(cls, environment: Environment) -> Run:
         """A run that has not begun."""
         return cls(environment, {h.name: HostResult(h) for h in environment.spec.hosts})
+
+    @property
+    def topology(self) -> Topology:
+        """What the spec means, with what was asked of this run."""
+        return replace(self.environment.topology, even_primaries=self.even_primaries)
 
     @property
     def errors(self) -> tuple[ShardwrightError, ...]:

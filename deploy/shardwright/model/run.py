@@ -20,6 +20,7 @@ class Command(StrEnum):
     REMOVE = "remove"
     DRIFT = "drift"
     PRUNE = "prune"
+    DRILL = "drill"
 
 
 class Verdict(StrEnum):

@@ -51,6 +51,7 @@ class Topology:
     `versions` is the range as text. `spread` is the failure domain that no two members of a shard may share, as text
     (``none``, ``host``, ``rack``, ``zone``). `spares` are instances that the spec names and that hold no place: they
     may be silent or stand alone, and one that is a member of the cluster is drained, emptied and forgotten.
+    `even_primaries` is the wish that primaries are spread evenly over failure domains again: asked for, never kept up.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Topology:
     versions: str = "any"
     spread: str = "host"
     spares: tuple[Node, ...] = ()
+    even_primaries: bool = False
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -1,16 +1,13 @@
-"""Acknowledged-write accounting: what a writer was told, and whether the end bears it out.
+"""Clients for acknowledged-write accounting in tests: of a `FakeCluster`, and of real servers over any transport.
 
-A write has one of three outcomes: acknowledged (it must be there at the end), refused (it must not be), indeterminate (it
-may be either: the connection broke, or no answer came). The same `Writer` works on a `FakeCluster` through `FakeClient` and
-on real servers through `TransportClient`; neither retries a write, so that nothing hides a failure.
+The account itself, and the `Writer` that keeps it, are `control.accounting`: a drill keeps the same one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
 
+from ..control.accounting import Account, Client, Indeterminate, Refused, Writer
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
 from ..model.slots import slot_of
@@ -19,93 +16,7 @@ from ..ports import Transport
 from .fake_cluster import FakeCluster
 from .fake_commands import Later, Session, execute
 
-
-class Refused(Exception):
-    """The server said no, or nothing was sent: the write did not happen."""
-
-
-class Indeterminate(Exception):
-    """No answer came after the write was sent."""
-
-
-class Client(Protocol):
-    """Writes and reads single keys in a cluster, following redirections."""
-
-    def set(self, key: str, value: str) -> None:
-        """Write; returns when it is acknowledged.
-
-        Raises:
-            Refused: it did not happen.
-            Indeterminate: nobody knows.
-        """
-        ...
-
-    def get(self, key: str) -> str | None:
-        """Read from the primary.
-
-        Raises:
-            Refused: there was no answer.
-        """
-        ...
-
-
-@dataclass
-class Account:
-    """What came of the writes: values by key. `lost` and `resurrected` are filled by `Writer.check`."""
-
-    acknowledged: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    indeterminate: dict[str, str] = field(default_factory=dict)
-    times: dict[str, float] = field(default_factory=dict)
-    lost: tuple[str, ...] = ()
-    resurrected: tuple[str, ...] = ()
-    longest_gap: float = 0.0
-
-    def window(self, since: float) -> tuple[float, float] | None:
-        """First and last moment after `since` at which a write was acknowledged that is lost."""
-        moments = [self.times[key] - since for key in self.lost]
-        return (min(moments), max(moments)) if moments else None
-
-
-class Writer:
-    """Writes unique keys `<name>:<number>`, one at a time, and remembers what it was told."""
-
-    def __init__(self, client: Client, name: str = "w") -> None:
-        self._client = client
-        self._name = name
-        self._number = 0
-        self._last: float | None = None
-        self.account = Account()
-
-    def write(self, now: float) -> None:
-        """One write; `now` is the moment, for the account."""
-        self._number += 1
-        key, value = f"{self._name}:{self._number}", str(self._number)
-        account = self.account
-        try:
-            self._client.set(key, value)
-        except Refused:
-            account.refused[key] = value
-            return
-        except Indeterminate:
-            account.indeterminate[key] = value
-            return
-        account.acknowledged[key] = value
-        account.times[key] = now
-        if self._last is not None:
-            account.longest_gap = max(account.longest_gap, now - self._last)
-        self._last = now
-
-    def check(self) -> Account:
-        """Read everything back; call it when the cluster is whole again.
-
-        Raises:
-            Refused: a key could not be read.
-        """
-        account = self.account
-        account.lost = tuple(k for k, value in account.acknowledged.items() if self._client.get(k) != value)
-        account.resurrected = tuple(k for k in account.refused if self._client.get(k) is not None)
-        return account
+__all__ = ["Account", "Client", "FakeClient", "Indeterminate", "Refused", "TransportClient", "Writer"]
 
 
 class FakeClient:

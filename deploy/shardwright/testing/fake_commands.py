@@ -232,6 +232,20 @@ def _dbsize(s: FakeServer, _session: Session, _argv: list[bytes]) -> Reply:
     return len(s.store)
 
 
+def _memory(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+    """MEMORY USAGE; about what a real server says of a short string."""
+    if argv[1].upper() != b"USAGE":
+        return SYNTAX
+    value = s.store.get(argv[2], s.clock.now())
+    return None if value is None else 56 + len(argv[2]) + len(value)
+
+
+def _dump(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+    """DUMP, in a form of its own: the value, and ten bytes in place of version and checksum."""
+    value = s.store.get(argv[1], s.clock.now())
+    return None if value is None else b"\0" + value + bytes(10)
+
+
 def _role(s: FakeServer, _session: Session, _argv: list[bytes]) -> Reply:
     c = s.copying
     if s.myself.replica:
@@ -245,6 +259,10 @@ def _role(s: FakeServer, _session: Session, _argv: list[bytes]) -> Reply:
 
 def _one(argv: list[bytes]) -> list[bytes]:
     return argv[1:2]
+
+
+def _second(argv: list[bytes]) -> list[bytes]:
+    return argv[2:3]
 
 
 def _all(argv: list[bytes]) -> list[bytes]:
@@ -272,6 +290,8 @@ COMMANDS: dict[str, Spec] = {
     "config": Spec(fake_admin.config, 2),
     "info": Spec(_info, 1),
     "role": Spec(_role, 1, 1),
+    "memory": Spec(_memory, 3, 3, keys=_second),
+    "dump": Spec(_dump, 2, 2, keys=_one),
     "cluster": Spec(fake_cluster_commands.run, 2),
     "migrate": Spec(fake_migration.migrate, 6, writes=True, keys=fake_migration.keys_of),
 }
@@ -290,6 +310,8 @@ READS: Final = frozenset(
         "auth",
         "info",
         "role",
+        "memory",
+        "dump",
     }
 )
 CLUSTER_READS: Final = frozenset(

@@ -18,6 +18,8 @@ from shardwright.model.secret import Secret
 from shardwright.model.spec import ClusterSpec, Persistence
 from shardwright.model.state import ClusterState
 
+AS_SERVERS_HAVE_IT = {"cluster-allow-replica-migration": "yes"}
+"""Written always: where a spec does not say it, replicas may not move by themselves."""
 PASSWORD = "0123456789abcdef0123456789abcdef"
 
 
@@ -47,7 +49,7 @@ def test_a_plain_cluster_is_said_whole_and_nothing_is_to_be_done(password: Secre
     assert (spec.engine.product.value, spec.engine.version) == ("valkey", ">=9.1,<9.2")
     assert spec.persistence == Persistence(aof=False, fsync="everysec", save=((3600, 1),))
     assert spec.security.open is (password is None)
-    assert spec.settings == ()
+    assert dict(spec.settings) == AS_SERVERS_HAVE_IT
     assert first_plan(spec, state).empty
 
 
@@ -92,7 +94,7 @@ def test_bus_offset_and_settings_that_differ_from_the_defaults_are_written() -> 
     state = state_of(replace(m, settings=own, bus_offset=1_000) for m in SIX)
     spec = written(adopted_spec("c", state).spec)
     assert spec.bus_offset == 1_000
-    assert dict(spec.settings) == own
+    assert dict(spec.settings) == own | AS_SERVERS_HAVE_IT
     assert first_plan(spec, state).empty
 
 
@@ -101,7 +103,7 @@ def test_persistence_is_mapped_to_its_section() -> None:
     state = state_of(replace(m, settings=own) for m in SIX)
     spec = written(adopted_spec("c", state).spec)
     assert spec.persistence == Persistence(aof=True, fsync="always", save=())
-    assert spec.settings == ()
+    assert dict(spec.settings) == AS_SERVERS_HAVE_IT
     assert first_plan(spec, state).empty
 
 
@@ -110,7 +112,7 @@ def test_a_setting_of_one_node_alone_is_told_and_not_written() -> None:
     adoption = adopted_spec("c", state)
     told = next(f for f in adoption.findings if f.code == "adopt-setting-differs")
     assert "1000000 on 10.0.0.1:6379" in told.message
-    assert dict(adoption.spec.settings) == {}
+    assert dict(adoption.spec.settings) == AS_SERVERS_HAVE_IT
     assert first_plan(written(adoption.spec), state).empty
 
 

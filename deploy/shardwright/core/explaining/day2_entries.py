@@ -218,4 +218,96 @@ _COMPARED = table(
     },
 )
 
-DAY2_ENTRIES = _ADOPTING | _ADOPTED | _DRIFT | _COMPARED
+_DRILL = table(
+    "deploy/drill.py, which breaks something on purpose",
+    {
+        "drill-unconfirmed": (
+            "A drill was asked for without a consent by the cluster's name.",
+            "It stops servers or cuts hosts off, which clients feel.",
+            "In staging: --data confirm_drill=NAME, with the name from cluster.yml.",
+        ),
+        "drill-kind-unknown": (
+            "There is no such kind of drill.",
+            "A drill kills a primary's process, stops a host, or cuts a zone off.",
+            "Write --data drill=process, host or zone.",
+        ),
+        "drill-target-unknown": (
+            "The cluster has no such node, host or zone.",
+            "drill_target is a node (h1:6379) or shard for process, a host's or a zone's name for the others.",
+            "Take one of the names that the message lists, or none to have it chosen.",
+        ),
+        "drill-not-survivable": (
+            "The cluster would not survive what was to be broken.",
+            "A shard has no copy elsewhere that is in step, or a majority of the primaries would be gone.",
+            "Break something smaller, or spread members over more hosts and zones.",
+        ),
+        "drill-host-left-out": (
+            "A host that is to be broken takes no part in this run.",
+            "--limit left it out, so it could be neither broken nor mended.",
+            "Run the drill without --limit.",
+        ),
+        "drill-not-whole": (
+            "The cluster was not proved before the drill, so nothing was broken.",
+            "What a drill shows of a cluster that is broken already means nothing, and it may break it for good.",
+            "Run the deploy until it is proved.",
+        ),
+        "drill-not-broken": (
+            "A host did not let itself be broken; what was broken elsewhere is mended.",
+            "Cutting off needs root and nft or iptables; killing needs the server that the pidfile names.",
+            "The message has the host's words. Another kind of drill may be possible.",
+        ),
+        "drill-not-mended": (
+            "A host could not be mended after the drill.",
+            "It is not reached, or its server does not start.",
+            "It mends itself after the time that the message names; if not, deploy/cluster.py starts the servers.",
+        ),
+        "drill-served-again": (
+            "All shards took writes again while the fault lasted, after the time that is said.",
+            "A replica leads once the others have missed the primary for a node timeout; a server that its service "
+            "manager starts again may be quicker.",
+            "Nothing. A shorter cluster-node-timeout makes it shorter, and false alarms likelier.",
+        ),
+        "drill-not-served": (
+            "A shard did not take writes again within twice the node timeout and 30 s.",
+            "Its replica did not take over: not in step, no majority, cluster-replica-no-failover.",
+            "Look at the replica's log; the fault is mended.",
+        ),
+        "drill-whole-again": (
+            "After the fault was mended, every node was back in a place, linked and in step.",
+            "The old primary comes back as a replica of the new one.",
+            "Nothing. Who leads may be another than before: --rebalance-primaries spreads them again.",
+        ),
+        "drill-not-whole-again": (
+            "The cluster did not become whole in time after the fault was mended.",
+            "A server does not start, has no link, or copies a large data set.",
+            "Run the deploy; it says what is in its way.",
+        ),
+        "drill-nothing-lost": (
+            "Every write that was acknowledged is there.",
+            "It was read back from the primary when the cluster was whole again.",
+            "Nothing. It is one drill: asynchronous replication may lose writes in another.",
+        ),
+        "drill-writes-lost": (
+            "Writes that a primary had acknowledged are gone.",
+            "They had not reached the replica that took over. That is how the engine's replication works; a drill shows it.",
+            "Writes that matter: WAIT 1 after them, or min-replicas-to-write.",
+        ),
+        "drill-not-read-back": (
+            "What was written could not be read back.",
+            "The shard had no primary, or gave no answer.",
+            "Run verify, then the deploy.",
+        ),
+        "drill-shows-nothing": (
+            "The drill proves nothing: too few writes, or none was disturbed.",
+            "The fault did not take hold, or the control machine is too slow to write.",
+            "Look at the hosts' logs of that time; drill again.",
+        ),
+        "drill-keys-left": (
+            "Some of the drill's keys could not be removed.",
+            "A primary gave no answer when they were to go.",
+            "Nothing: they have the prefix shardwright:drill: and expire within an hour.",
+        ),
+    },
+)
+
+DAY2_ENTRIES = _DRILL | _ADOPTING | _ADOPTED | _DRIFT | _COMPARED

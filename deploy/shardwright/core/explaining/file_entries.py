@@ -158,6 +158,11 @@ _OTHERS = table(
             "pyinfra can run on its own machine once; several nodes there are instances of one host.",
             "Write one host with instances: N.",
         ),
+        "bandwidth-unreadable": (
+            "The limit that was given for slot moves is not a size.",
+            "It is taken in the servers' own words: whole numbers with kb, mb or gb (powers of 1,024), or k, m, g.",
+            "Write it as 50mb; it is the most that all moves together send in a second.",
+        ),
         "code-unknown": (
             "The code that should be explained is not one of shardwright's.",
             "A typing error, or a code of another version.",

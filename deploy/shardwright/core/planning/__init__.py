@@ -22,7 +22,7 @@ from .fingerprint import fingerprint
 from .forgetting import forget_phase
 from .forming import gather_phases, introduce_phase, prepare_phase, replicate_drained_phase
 from .giving_up import give_up_phase
-from .leading import lead_phase
+from .leading import lead_phases
 from .open_slots import arriving, open_slots_phase
 from .refusing import refuse, refuse_failing_disks, unsettled
 from .resetting import reset_phase
@@ -63,14 +63,14 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
         prepare,
         introduce,
         *gathering,
-        agree_phase(state) if move and not (introduce or gathering) else None,
+        agree_phase(state, move) if move and not (introduce or gathering) else None,
         move,
         replicate_drained_phase(topology, state, assignment),
         dismiss,
         forget_phase(topology, state),
         settle_phase(topology, state, prepare),
         *rolled.phases,
-        lead_phase(topology, state, rolled),
+        *lead_phases(topology, state, rolled),
     ]
     hazards = (*lost, *bare, *many, *emptied, *rolled.hazards)
     made = Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)

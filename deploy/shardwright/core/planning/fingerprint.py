@@ -66,4 +66,5 @@ def _wanted(topology: Topology) -> dict[str, Any]:
         "shards": [[s.name, s.quota, [str(n.endpoint) for n in s.members]] for s in topology.shards],
         "spares": sorted(str(n.endpoint) for n in topology.spares),
         "settings": {name: digest(value)[:12] for name, value in sorted((*topology.live, *topology.settings))},
+        "even_primaries": topology.even_primaries,
     }

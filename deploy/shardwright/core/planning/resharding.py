@@ -56,9 +56,12 @@ def move_phase(
     return phase, tuple(_hazards(found, topology))
 
 
-def agree_phase(state: ClusterState) -> Phase | None:
-    """Waits until all nodes have one picture of a healthy cluster; none where they have."""
-    return None if state.agreed else Phase("come together", (), Until.WHOLE, 60.0 + len(state.nodes))
+def agree_phase(state: ClusterState, move: Phase) -> Phase | None:
+    """Waits until all nodes have one picture of a healthy cluster; none where they have, and the ends of `move` say ok. One
+    that was just started takes no keys for some seconds."""
+    ends = {end for step in move.steps if isinstance(step, MigrateSlots) for end in (step.node, step.target)}
+    calm = state.agreed and all(state.nodes[end].view.cluster_ok for end in ends)
+    return None if calm else Phase("come together", (), Until.WHOLE, 60.0 + len(state.nodes))
 
 
 def _owned(

@@ -17,8 +17,8 @@ from .copies import primary_of
 
 def survival(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """For each level of failure domains with labels: whether any one of them may die."""
-    leading = _primaries(topology, state)
-    copies = [[n for n in shard.members if _counts(n, shard, state)] for shard in topology.shards]
+    leading = leading_nodes(topology, state)
+    copies = live_copies(topology, state)
     best = _best_leading(topology)
     yield from _shared(topology)
     for level, label, domains in levels_of(topology):
@@ -48,7 +48,13 @@ def _best_leading(topology: Topology) -> list[Node]:
     return [*{**preferred, **dict(changed)}.values()]
 
 
-def _primaries(topology: Topology, state: ClusterState) -> dict[str, Node]:
+def live_copies(topology: Topology, state: ClusterState) -> list[list[Node]]:
+    """For each shard the members that are there and hold a live copy."""
+    return [[n for n in shard.members if _counts(n, shard, state)] for shard in topology.shards]
+
+
+def leading_nodes(topology: Topology, state: ClusterState) -> dict[str, Node]:
+    """The primary of each shard that has one, by the shard's name."""
     found: dict[str, Node] = {}
     for shard in topology.shards:
         primary = primary_of(shard, state)

@@ -1,0 +1,29 @@
+"""What may be asked of one run beside the spec, from words to values."""
+
+from __future__ import annotations
+
+import pytest
+
+from shardwright.core.wishes import bytes_a_second, truth
+from shardwright.errors import SpecError
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("50mb", 50 * 2**20), ("50MB/s", 50 * 2**20), ("512k", 512_000), ("1048576", 2**20), (" 1gb ", 2**30)],
+)
+def test_a_limit_is_a_size_in_the_servers_words(text: str, size: int) -> None:
+    assert bytes_a_second(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-5mb", "1.5mb", "50 mbit", "50mib"])
+def test_anything_else_is_refused_by_name(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        bytes_a_second(text)
+    assert caught.value.code == "bandwidth-unreadable"
+    assert caught.value.exit_code == 2
+    assert "50mb" in str(caught.value)
+
+
+def test_a_switch_is_what_pyinfra_makes_of_the_word() -> None:
+    assert [truth(value) for value in (True, "true", "yes", 1, False, "false", "", 0, None)] == [True] * 4 + [False] * 5
