@@ -103,7 +103,8 @@ class Roles(Shardwright):
         )
         program = Path(sys.executable).with_name("ansible-playbook")
         try:
-            ended = run([program, "-i", self._directory, ROOT / "roles" / "site.yml"], env=env, cwd=self._directory)
+            spec, site = self._directory / "cluster.yml", ROOT / "roles" / "site.yml"
+            ended = run([program, "-i", spec, site], env=env, cwd=self._directory)
         finally:
             hang_up(connections)
         if ended.code:

@@ -171,28 +171,9 @@ def drift(environment: str, as_json: bool, reports: Path) -> None:
 @_ends_well
 def render(environment: str, host: str | None) -> None:
     """Print the files that would land on HOST (default: the first); secrets are masked. `auto` is shown as systemd."""
-    from .core.blueprint import blueprint
-    from .core.engine_choice import engine_install
-    from .core.logins import masked
-    from .core.placement import place
-    from .model.spec import Product, ServiceManager
+    from .adapters.rendered import rendered
 
-    spec = _spec(_file(environment))
-    if spec.service_manager is ServiceManager.AUTO:
-        spec = replace(spec, service_manager=ServiceManager.SYSTEMD)
-    name = host or spec.hosts[0].name
-    if name not in {h.name for h in spec.hosts}:
-        known = ", ".join(h.name for h in spec.hosts)
-        raise PlanError("host-unknown", f"cluster.yml names no host {name!r}; it has {known}", hint="name one of these")
-    facts = None
-    if spec.engine.product is Product.BUNDLED:
-        from .engines.bundle import facts_for
-
-        facts = facts_for(spec.engine)
-    made = blueprint(spec, place(spec), name, engine_install(spec, facts))
-    for file in made.files:
-        click.echo(f"# {file.path} {file.owner}:{file.group} {file.mode}{' (secret)' if file.secret else ''}")
-        click.echo(masked(file.content, spec.security))
+    click.echo(rendered(_spec(_file(environment)), host), nl=False)
 
 
 @main.command()

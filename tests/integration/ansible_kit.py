@@ -18,7 +18,8 @@ class Played(Environment):
 
     def play(self, *options: str, playbook: Path | str = SITE, timeout: float = 300) -> AnsibleResult:
         """One run of ansible-playbook to its end."""
-        words = [str(BIN / "ansible-playbook"), "-i", str(self.directory), str(playbook), *options]
+        spec = self.directory / "cluster.yml"
+        words = [str(BIN / "ansible-playbook"), "-i", str(spec), str(playbook), *options]
         return self.ansible(*words, timeout=timeout)
 
     def ansible(self, *words: str, timeout: float = 120, **more: str) -> AnsibleResult:

@@ -24,7 +24,7 @@ hosts:
   - {name: c1, address: 10.0.0.3, zone: c}
 security: {password: {env: SHARDWRIGHT_PASSWORD}}
 """
-MODULES = ("look", "bring", "form", "verify")
+MODULES = ("look", "admit", "bring", "form", "verify")
 SECRET = "can4ry-and-long-enough"
 
 
@@ -104,3 +104,12 @@ def test_the_playbook_and_the_lookup_work_from_there(place: Path) -> None:
     )
     told = said(place, "ansible", "-i", "hosts.shardwright.yml", "a1", "-m", "ansible.builtin.debug", "-a", ask)
     assert "shardwright-trial@6379.service" in told
+
+
+def test_the_checkouts_own_inventories_are_inventories() -> None:
+    environ = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": "/", "LC_ALL": "C.UTF-8", "SHARDWRIGHT_PASSWORD": SECRET}
+    words = [str(BIN / "ansible-inventory"), "-i", "inventories/lab", "--list"]
+    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["shardwright"]["hosts"] == [f"h{n}" for n in range(1, 7)]
+    assert SECRET not in done.stdout + done.stderr

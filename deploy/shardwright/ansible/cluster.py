@@ -19,20 +19,17 @@ from ..adapters import environment, ledger, report_files, run_context, terminal
 from ..adapters.clock import RealClock
 from ..adapters.environment import Environment
 from ..adapters.host_shell import HostShell
-from ..adapters.resp import RespTransport
 from ..adapters.ssh import SshTunnels
 from ..adapters.supervisor import HostsSupervisor
-from ..control.aging import ages
 from ..control.converging import Means
-from ..control.observing import look_fitted
-from ..control.run import Proof, form_and_verify, verify_only
+from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import plan_text
 from ..core.host import preflight
-from ..core.planning import plan
 from ..errors import PlanError, ShardwrightError, SpecError
 from ..model.report import Finding, Severity
 from ..model.run import Command, RunRecord, Verdict
-from ..model.spec import Transport
+from .logins import admit as logins_admit
+from .logins import endpoints, rotation
 from .results import Result
 from .supervising import PlaySupervisor
 
@@ -50,6 +47,7 @@ class _Call:
     allow: Sequence[str]
     say: Say
     restart: bool
+    admitted: Sequence[str] = ()
     started: float = field(default_factory=time.time)
 
     @contextmanager
@@ -58,15 +56,21 @@ class _Call:
         tunnels = SshTunnels(spec)
         seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
         supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
-        password = spec.security.password
-        transport = RespTransport(password, connect=tunnels.connect if spec.transport is Transport.SSH else None)
-        progress = terminal.PlainProgress(_Lines(self.say))
+        logins = rotation(spec, tunnels)
         try:
             yield Means(
-                transport, RealClock(), None, password, tuple(self.allow), progress, supervisor, restart=self.restart
+                logins.main,
+                RealClock(),
+                None,
+                spec.security.password,
+                tuple(self.allow),
+                terminal.PlainProgress(_Lines(self.say)),
+                supervisor=supervisor,
+                restart=self.restart,
+                rotation=logins,
             )
         finally:
-            transport.close()
+            logins.main.close()
             tunnels.close()
 
     def work(self, act: Callable[..., Proof]) -> Result:
@@ -109,6 +113,7 @@ def form(
     allow: Sequence[str] = (),
     reports: str = "reports",
     restart: bool = True,
+    admitted: Sequence[str] = (),
     check: bool = False,
     say: Say = str,
 ) -> Result:
@@ -120,13 +125,16 @@ def form(
         allow: hazards that are consented to, by name.
         reports: directory of the records.
         restart: servers that need it are restarted, one after the other, where that is safe.
+        admitted: steps about passwords that were done before files were written.
         check: only show the plan.
         say: shows a line while it works.
 
     Raises:
         ShardwrightError: it could not be formed; that it is not healthy is a result, with `failed`.
     """
-    call = _Call(environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say, restart)
+    call = _Call(
+        environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say, restart, admitted
+    )
     return _planned(call) if check else call.work(form_and_verify)
 
 
@@ -134,6 +142,19 @@ def verify(spec: str, *, hosts: HostResults, reports: str = "reports", say: Say 
     """Prove the cluster again; changes nothing but its canary keys. Arguments as of `form`."""
     call = _Call(environment.load(Path(spec).resolve()), Command.VERIFY, hosts, Path(reports), (), say, restart=False)
     return call.work(verify_only)
+
+
+def admit(spec: str, *, hosts: HostResults, check: bool = False, say: Say = str) -> Result:
+    """Let running servers take the new password, before any file is written that only it fits. Arguments as of `form`."""
+    loaded = environment.load(Path(spec).resolve())
+    looks = {name: result for name, result in _each(hosts) if "rewritten" in result}
+    if check or not any(result["rewritten"] for result in looks.values()):
+        return {"changed": False, "steps": []}
+    known = endpoints(loaded.topology)
+    running = [known[name] for result in looks.values() for name in result["starts"] if name in known]
+    unseen = [n.endpoint for n in (*loaded.topology.nodes, *loaded.topology.spares) if n.host not in looks]
+    steps = logins_admit(loaded, (*running, *unseen), terminal.PlainProgress(_Lines(say)))
+    return {"changed": bool(steps), "steps": list(steps)}
 
 
 def _planned(call: _Call) -> Result:
@@ -144,9 +165,7 @@ def _planned(call: _Call) -> Result:
         )
         return {"changed": True, "msg": text, "diff": {"prepared": text}}
     with call.means() as means:
-        topology, seen = look_fitted(call.environment.topology, means.transport)
-        topology, known = ages(topology, seen, means.supervisor, means.transport)
-        made = plan(topology, known.add(topology, seen) if call.restart else seen)
+        made = foresee(call.environment.topology, means)
     return {
         "changed": not made.empty,
         "fingerprint": made.fingerprint,
@@ -204,7 +223,7 @@ def _record(call: _Call, proof: Proof | None, error: ShardwrightError | None) ->
         spec_sha256=run_context.spec_sha256(call.environment.path),
         plan_fingerprint=outcome.first.fingerprint if outcome else "",
         host_changes=done,
-        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
+        steps=(*call.admitted, *(str(step) for phase in (outcome.phases if outcome else ()) for step in phase.steps)),
         warnings=tuple(f"{p.path}: {p.found} [{p.code}]" for p in call.environment.warnings),
         error_code=error.code if error else "",
         error=str(error) if error else "",

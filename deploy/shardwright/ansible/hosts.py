@@ -16,16 +16,16 @@ from typing import Any
 
 from ..adapters import environment
 from ..adapters.environment import Environment
-from ..adapters.resp import RespTransport
 from ..adapters.ssh import SshTunnels
 from ..control import credentials
 from ..core.host import batches, carrying, preflight, questions, restarts
 from ..core.host.changes import Change, HostChanges, ReloadManager, Stage, changes
 from ..core.host.state import HostState, parse
 from ..core.host.words import explained, subject
-from ..errors import ObservationError, PlanError, merged
+from ..errors import ObservationError, PlanError, ShardwrightError, merged
 from ..model.blueprint import Blueprint, File
-from ..model.spec import HostSpec, ServiceManager, Transport
+from ..model.spec import HostSpec, ServiceManager
+from .logins import knocking
 from .remote import Remote, Run
 from .results import Result
 
@@ -73,10 +73,7 @@ class _Visit:
         spec, host = self.environment.spec, self.remote.spec
         errors = preflight.refusals(host, self.blueprint, self.state)
         if not errors:
-            password = spec.security.password
-            errors = credentials.refusals(
-                host, self.blueprint, self.state, self._transport, password=password is not None
-            )
+            errors = self._refused_logins()
         if errors:
             raise merged(errors, subject="checks")
         for code, text in (
@@ -90,10 +87,15 @@ class _Visit:
         found = restarts.starts(self.blueprint, self.state)
         return {str(endpoint): asdict(start) | {"named": sorted(start.named)} for endpoint, start in found.items()}
 
-    def _transport(self) -> RespTransport:
+    def _refused_logins(self) -> tuple[ShardwrightError, ...]:
         spec = self.environment.spec
-        connect = SshTunnels(spec).connect if spec.transport is Transport.SSH else None
-        return RespTransport(spec.security.password, connect=connect)
+        tunnels = SshTunnels(spec)
+        try:
+            return credentials.refusals(
+                self.remote.spec, self.blueprint, self.state, knocking(spec, tunnels), security=spec.security
+            )
+        finally:
+            tunnels.close()
 
 
 def host_of(loaded: Environment, name: str) -> HostSpec:
@@ -138,6 +140,7 @@ def look(spec: str, host: str, run: Run, *, stages: Sequence[str] = tuple(STAGES
         "host": host,
         "wanted": {name: [c.text for c in found.of(stage)] for name, stage in STAGES.items()},
         "starts": visit.starts(),
+        "rewritten": [str(i.endpoint) for i in credentials.rewritten(visit.blueprint, visit.state)],
         "deferred": list(found.deferred),
         "clock": list(visit.offset),
         "notes": [[code, text] for text, code in visit.warnings.items()],

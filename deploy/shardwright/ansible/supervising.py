@@ -15,6 +15,7 @@ from ..errors import ShardwrightError
 from ..model.endpoint import Endpoint
 from ..model.state import StartState
 from ..model.topology import Topology
+from .logins import endpoints
 
 
 class PlaySupervisor:
@@ -22,7 +23,7 @@ class PlaySupervisor:
 
     def __init__(self, seen: Mapping[str, Mapping[str, Any]], topology: Topology, by_ssh: HostsSupervisor) -> None:
         """`seen`: by endpoint in words, what `hosts` gave under ``starts``."""
-        nodes = {str(node.endpoint): node.endpoint for node in (*topology.nodes, *topology.spares)}
+        nodes = endpoints(topology)
         self._starts = {
             nodes[name]: StartState(**{**start, "named": frozenset(start["named"])})
             for name, start in seen.items()

@@ -14,6 +14,7 @@ class ActionModule(Acting):
         "spec": {"type": "path", "required": True},
         "allow": {"type": "list", "elements": "str", "default": []},
         "restart": {"type": "bool", "default": True},
+        "admitted": {"type": "list", "elements": "str", "default": []},
         "reports": {"type": "path", "default": "reports"},
         "results": {"type": "list", "elements": "str", "default": []},
     }
@@ -25,6 +26,7 @@ class ActionModule(Acting):
             allow=given["allow"],
             reports=given["reports"],
             restart=given["restart"],
+            admitted=given["admitted"],
             check=self._task.check_mode,
             say=Display().display,
         )

@@ -23,6 +23,11 @@ options:
     type: list
     elements: str
     default: []
+  admitted:
+    description: The steps that M(shardwright.deploy.admit) returned, for the report.
+    type: list
+    elements: str
+    default: []
   restart:
     description: Restart running servers whose engine or settings ask for it, one after the other, where that is safe.
     type: bool
