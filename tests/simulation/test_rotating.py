@@ -14,7 +14,8 @@ from tests.simulation.kit import judge, servers_for
 from shardwright.control.converging import Means
 from shardwright.control.rotating import Rotation
 from shardwright.control.run import Proof, foresee, form_and_verify, verify_only
-from shardwright.errors import ApplyError, ObservationError, ShardwrightError
+from shardwright.errors import ApplyError, ObservationError, PlanError, ShardwrightError
+from shardwright.model.saved_plan import SavedPlan
 from shardwright.model.secret import Secret
 from shardwright.model.spec import Security
 from shardwright.model.topology import Topology
@@ -255,3 +256,18 @@ def test_what_is_foreseen_is_what_is_done_and_changes_nothing() -> None:
     proof, _ = run(cluster, AFTER)
     assert proof.outcome is not None
     assert [str(s) for p in proof.outcome.phases for s in p.steps] == [str(s) for s in made.steps]
+
+
+def test_a_plan_that_was_read_before_admits_only_where_it_still_fits() -> None:
+    cluster = formed()
+    wanted = cluster_topology(cluster)
+    seen = foresee(wanted, means(cluster, AFTER))
+    steps = tuple(str(step) for step in seen.made.steps)
+    read = SavedPlan("test", "", "", "", "", seen.made.fingerprint, seen.basis, steps)
+    for stale in (replace(read, steps=()), replace(read, fingerprint="other")):
+        with pytest.raises(PlanError) as caught:
+            form_and_verify(wanted, means(cluster, AFTER), canary=False, fitting=stale)
+        assert caught.value.code == "stale-plan"
+        assert {tuple(s.passwords) for s in cluster.servers} == {(digest(OLD),)}
+    assert errors(form_and_verify(wanted, means(cluster, AFTER), canary=False, fitting=read)) == []
+    assert held(cluster) == ROTATED

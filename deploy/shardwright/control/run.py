@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ..core.outdated import by_view
 from ..core.planning import plan
 from ..core.planning.fingerprint import Basis, basis
+from ..core.planning.staleness import refuse_stale
 from ..core.verification import verify
 from ..core.verification.passwords import password_findings
 from ..model.endpoint import Endpoint
@@ -108,8 +109,7 @@ def form_and_verify(
     Raises:
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
-    if means.rotation is not None:
-        means.rotation.admit(_servers(topology), means.progress)
+    _admit(topology, means, fitting)
     outcome = converge(topology, means, fitting=fitting)
     fitted = outcome.topology
     state = _calmed(fitted, outcome.state, means)
@@ -120,6 +120,17 @@ def form_and_verify(
         outcome.phases[:] = means.rotation.around(outcome.phases)
     found = [*further, *ghosts, *_outdated(fitted, state, outcome.ages)]
     return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
+
+
+def _admit(topology: Topology, means: Means, fitting: SavedPlan | None) -> None:
+    """Let the servers take the password; a plan that was read before must fit before that is done."""
+    rotation = means.rotation
+    if rotation is None:
+        return
+    if fitting is not None and any(rotation.forecast(rotation.survey(_servers(topology)))[0]):
+        seen = foresee(topology, replace(means, supervisor=None))
+        refuse_stale(fitting, seen.basis, seen.made)
+    rotation.admit(_servers(topology), means.progress)
 
 
 def _servers(topology: Topology) -> list[Endpoint]:
