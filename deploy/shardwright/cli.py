@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from .errors import PlanError, ShardwrightError
+from .errors import ShardwrightError
 
 if TYPE_CHECKING:
     from .control.converging import Means

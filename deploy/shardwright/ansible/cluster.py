@@ -165,13 +165,14 @@ def _planned(call: _Call) -> Result:
         )
         return {"changed": True, "msg": text, "diff": {"prepared": text}}
     with call.means() as means:
-        made = foresee(call.environment.topology, means)
+        seen = foresee(call.environment.topology, means)
+    made = seen.made
     return {
         "changed": not made.empty,
         "fingerprint": made.fingerprint,
         "steps": [str(step) for step in made.steps],
         "hazards": [{"code": h.code, "subject": h.subject, "message": h.message} for h in made.hazards],
-        "diff": {"prepared": plan_text(made, full=True)},
+        "diff": {"prepared": plan_text(made, seen.price, full=True)},
     }
 
 

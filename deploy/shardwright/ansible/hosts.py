@@ -11,13 +11,14 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..adapters import environment
 from ..adapters.environment import Environment
 from ..adapters.ssh import SshTunnels
-from ..control import credentials
+from ..control import credentials, identities
 from ..core.host import batches, carrying, preflight, questions, restarts
 from ..core.host.changes import Change, HostChanges, ReloadManager, Stage, changes
 from ..core.host.state import HostState, parse
@@ -30,7 +31,13 @@ from .remote import Remote, Run
 from .results import Result
 
 STAGES: Mapping[str, Stage] = {stage.name.lower(): stage for stage in Stage}
-_GROUPS = ((Stage.ENGINE,), (Stage.MOUNTS,), (Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL), (Stage.SERVICES,))
+_GROUPS = (
+    (Stage.ENGINE,),
+    (Stage.MOUNTS,),
+    (Stage.OWNERSHIP, Stage.FILES, Stage.KERNEL),
+    (Stage.SERVICES,),
+    (Stage.IDENTITIES,),
+)
 """What is decided on one look and done in one go: only installing and mounting make what others decide on."""
 
 
@@ -71,7 +78,7 @@ class _Visit:
     def judge(self) -> None:
         """Refuse what must be refused, note what is worth a warning."""
         spec, host = self.environment.spec, self.remote.spec
-        errors = preflight.refusals(host, self.blueprint, self.state)
+        errors = preflight.refusals(spec, host, self.blueprint, self.state)
         if not errors:
             errors = self._refused_logins()
         if errors:
@@ -217,6 +224,13 @@ def _visit(loaded: Environment, host: str, run: Run) -> _Visit:
 
 def _carry_out(visit: _Visit, found: tuple[Change, ...], wait: int) -> list[str]:
     host, blueprint = visit.remote.spec, visit.blueprint
+    loaded = visit.environment
+    tunnels = SshTunnels(loaded.spec)
+    try:
+        login = partial(knocking(loaded.spec, tunnels), loaded.spec.security.password)
+        identities.admit(host, found, loaded.topology, login, ())
+    finally:
+        tunnels.close()
     again = carrying.looks_again(found)
     text = batches.batch(found, blueprint, visit.state.family, visit.script() if again else "", lock_wait=wait)
     output = visit.remote.change(text, deadline=carrying.deadline(found, wait))

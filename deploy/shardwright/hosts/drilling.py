@@ -18,7 +18,6 @@ from pyinfra.context import host as current
 
 from ..adapters.clock import RealClock
 from ..adapters.load import ThreadedLoad
-from ..adapters.resp import RespTransport
 from ..control import drilling as control
 from ..control.accounting import Client, MemberClient
 from ..control.converging import Means
@@ -30,6 +29,7 @@ from ..model.drill import DrillKind, DrillTarget
 from ..model.endpoint import Endpoint
 from ..model.report import Finding
 from ..model.topology import Topology
+from ..ports import Transport
 from . import hooks, operations, shell
 from .forming import elected, once, transport_to
 from .operations import Commands
@@ -95,7 +95,7 @@ def _work(
     canary: bool,
     further: Iterable[Finding],
 ) -> Proof:
-    own: list[RespTransport] = []
+    own: list[Transport] = []
 
     def client(members: Sequence[Endpoint]) -> Client:
         own.append(transport_to(state, run))

@@ -20,7 +20,6 @@ from pyinfra.api.state import State
 
 from ..adapters import terminal
 from ..adapters.clock import RealClock
-from ..adapters.resp import RespTransport
 from ..control.converging import Means
 from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import price_lines
@@ -30,6 +29,7 @@ from ..errors import ObservationError, ShardwrightError
 from ..model.progress import Progress, silent
 from ..model.report import Finding, Severity
 from ..model.run import Verdict
+from ..ports import Transport
 from . import logins, recording
 from .busprobe import HostProber
 from .operations import Commands, fail, succeed
@@ -197,7 +197,7 @@ def _show_plan(state: State, run: Run) -> None:
     print("\n".join(words or ["    The cluster is as it should be."]), file=sys.stderr)
 
 
-def transport_to(state: State, run: Run) -> RespTransport:
+def transport_to(state: State, run: Run) -> Transport:
     """A new transport to the servers of the run, with connections of its own."""
     return logins.knocking(state, run)(run.environment.spec.security.password)
 

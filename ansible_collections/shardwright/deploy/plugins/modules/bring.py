@@ -26,8 +26,8 @@ options:
     description: What to bring there; done in this order, whatever the order here.
     type: list
     elements: str
-    choices: [engine, mounts, ownership, files, kernel, services]
-    default: [engine, mounts, ownership, files, kernel, services]
+    choices: [engine, mounts, ownership, files, kernel, services, identities]
+    default: [engine, mounts, ownership, files, kernel, services, identities]
   looked:
     description: What M(shardwright.deploy.look) returned in this play; where it saw nothing to do, the host is not entered.
     type: dict

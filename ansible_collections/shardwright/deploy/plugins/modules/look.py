@@ -26,8 +26,8 @@ options:
       - What will be brought there. For C(mounts) alone, where cluster.yml has none, the host is not entered.
     type: list
     elements: str
-    choices: [engine, mounts, ownership, files, kernel, services]
-    default: [engine, mounts, ownership, files, kernel, services]
+    choices: [engine, mounts, ownership, files, kernel, services, identities]
+    default: [engine, mounts, ownership, files, kernel, services, identities]
 requirements:
   - the Python package shardwright, where ansible-core is installed; hosts need no Python
 attributes:

@@ -15,7 +15,7 @@ else:
     MISSING = ""
 
 
-STAGES = ("engine", "mounts", "ownership", "files", "kernel", "services")
+STAGES = ("engine", "mounts", "ownership", "files", "kernel", "services", "identities")
 
 
 class Acting(ActionBase):
