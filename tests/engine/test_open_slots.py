@@ -75,9 +75,9 @@ def test_an_open_slot_is_closed_and_no_key_is_lost(
         unmark(made, SLOT, *(end for end, stays in ((SOURCE, migrating), (TARGET, importing)) if not stays))
         assert made.deploy().healthy
         rows = {row["port"]: row for row in nodes_of(made[THIRD]).values()}
-        owner = TARGET if moved else SOURCE
+        owner = TARGET if moved or (migrating and importing) else SOURCE
         assert SLOT in rows[made.ports[owner]]["slots"]
-        other = SOURCE if moved else TARGET
+        other = SOURCE if owner == TARGET else TARGET
         assert slot_keys(made, other, SLOT) == []
         assert slot_keys(made, owner, SLOT) == (sorted(KEYS) if where != "nowhere" else [])
         assert_kept(made, pairs)

@@ -124,8 +124,16 @@ def opened(counts: dict[int, int], migrating: int | None, importing: tuple[int, 
 
 
 def test_an_open_slot_that_nothing_left_is_closed_on_all_that_mark_it() -> None:
+    for migrating, importing in ((None, (1, 2)), (0, (2,)), (0, ())):
+        marked = {n for n in (migrating, *importing) if n is not None}
+        assert set(planned(opened({0: 3}, migrating, importing)).steps) == {CloseSlot(at(n), 5) for n in marked}
+
+
+def test_a_move_that_is_under_way_is_finished_since_new_keys_go_to_its_target_at_any_moment() -> None:
     made = planned(opened({0: 3}, 0, (1, 2)))
-    assert set(made.steps) == {CloseSlot(at(n), 5) for n in range(3)}
+    (finish,) = [step for step in made.steps if isinstance(step, FinishSlot)]
+    assert (finish.node, finish.slot, finish.target) == (at(0), 5, at(1))
+    assert [step for step in made.steps if step != finish] == [CloseSlot(at(2), 5)]
 
 
 def test_an_open_slot_of_which_keys_have_moved_is_finished_towards_them() -> None:

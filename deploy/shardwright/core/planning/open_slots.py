@@ -1,15 +1,18 @@
 """Slots that somebody left marked as moving.
 
-The rule, and why it never drops a key: keys of the slot are counted on all primaries. Where only the owner holds some, or
-nobody, the marks come off and the owner keeps the slot: nothing had moved. Where another end holds some, the move is
-finished in its own direction, key by key without REPLACE, so that a key on both ends stops the step instead of overwriting
-one. Where a primary that has no part in the move holds keys, or more than one end besides the owner, a person decides.
+The rule, and why it never drops a key: keys of the slot are counted on all primaries. Where another end holds some besides
+the owner, the move is finished in its own direction, key by key without REPLACE, so that a key on both ends stops the step
+instead of overwriting one. So it is where both ends are marked: clients are sent to the target with every new key then, and
+one may arrive there between our count and our step. Else the marks come off and the owner keeps the slot: nothing had moved,
+and nobody is sent away. Where a primary that has no part in the move holds keys, or more than one end besides the owner, a
+person decides.
 """
 
 from __future__ import annotations
 
 from ...errors import PlanError
-from ...model.endpoint import Endpoint
+from ...model.endpoint import Endpoint, NodeId
+from ...model.observation import Role
 from ...model.plan import CloseSlot, FinishSlot, Phase, Step, Until
 from ...model.slots import SlotSet
 from ...model.state import ClusterState, OpenSlot
@@ -37,6 +40,8 @@ def arriving(phase: Phase | None) -> dict[Endpoint, SlotSet]:
 def _close(slot: OpenSlot, state: ClusterState) -> tuple[Step, ...]:
     owner = next((e for e, node in state.nodes.items() if slot.slot in node.slots), None)
     elsewhere = [e for e, node in state.nodes.items() if e != owner and node.view.stray.get(slot.slot)]
+    if not elsewhere and (ends := _under_way(slot.slot, owner, state)):
+        return (_finish(slot.slot, *ends, state), *(CloseSlot(e, slot.slot) for e in slot.marked if e not in ends))
     if not elsewhere:
         return tuple(CloseSlot(end, slot.slot) for end in slot.marked)
     ends = _move(slot, owner, elsewhere, state)
@@ -45,6 +50,17 @@ def _close(slot: OpenSlot, state: ClusterState) -> tuple[Step, ...]:
     source, target = ends
     others = (CloseSlot(end, slot.slot) for end in slot.marked if end not in ends)
     return (_finish(slot.slot, source, target, state), *others)
+
+
+def _under_way(slot: int, owner: Endpoint | None, state: ClusterState) -> tuple[Endpoint, Endpoint] | None:
+    """Source and target where the owner sends clients to a primary that takes them in; else nothing."""
+    if owner is None:
+        return None
+    source = state.nodes[owner]
+    target = state.by_id.get(dict(source.view.myself.migrating).get(slot, NodeId("")))
+    if target is None or target.role is not Role.PRIMARY:
+        return None
+    return (owner, target.endpoint) if (slot, source.id) in target.view.myself.importing else None
 
 
 def _move(
