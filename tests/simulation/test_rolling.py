@@ -23,8 +23,7 @@ BASE = {"appendonly": "yes", "cluster-node-timeout": "2000", "repl-diskless-sync
 AT_START = {**BASE, "databases": "32"}
 """With a setting that no server takes live."""
 EFFECTS = 9
-FAILOVERS = (4, 6, 8)
-"""Of three shards with a replica each: three replicas, then failover and restart in turn."""
+"""Of three shards with a replica each: six restarts, three failovers; beside them, news that is passed on."""
 
 
 class Watched(FakeSupervisor):
@@ -119,7 +118,7 @@ def test_every_server_is_restarted_once_and_no_write_is_lost(
     transport = scene.cluster.transport()
     supervisor = scene.supervisor(transport)
     scene.run(transport, supervisor)
-    assert replicas == 2 or transport.effects == EFFECTS
+    assert transport.effects >= EFFECTS
     assert sorted(supervisor.restarted) == sorted(scene.cluster.endpoints)
     assert scene.writer.account.longest_gap < 1.0
     scene.judged()
@@ -132,11 +131,7 @@ def test_over_a_slow_network_with_more_shards(seed: int) -> None:
     scene.judged()
 
 
-KILLS = [
-    *(("after", n) for n in range(1, EFFECTS + 1)),
-    *(("middle", n) for n in range(1, EFFECTS + 1) if n not in FAILOVERS),
-    *(("reply", n) for n in FAILOVERS),
-]
+KILLS = [*((mode, n) for mode in ("after", "middle") for n in range(1, 15)), *(("reply", n) for n in range(4, 15, 2))]
 """Before an effect is after the one before it."""
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from ..core.parsing import Unreadable, parse_nodes, text_of
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import PeerView, Silence
-from ..model.plan import MigrateSlots, Phase, Replicate
+from ..model.plan import Failover, MigrateSlots, Phase, Replicate
 from ..model.state import ClusterState
 from ..ports import Clock, Command, Transport
 from .observing import TIMEOUT
@@ -35,12 +35,23 @@ def truth_after(phase: Phase, before: ClusterState) -> Truth:
     """What the nodes of `before` are once `phase` is carried out."""
     told = {step.node: step.primary_id for step in phase.steps if isinstance(step, Replicate)}
     owned = {endpoint: node.slots for endpoint, node in before.nodes.items()}
+    led: set[Endpoint] = set()
     for step in phase.steps:
         if isinstance(step, MigrateSlots):
             owned[step.node] -= step.slots
             owned[step.target] |= step.slots
+        elif isinstance(step, Failover) and {step.node, step.primary} <= before.nodes.keys():
+            old, new = before.nodes[step.primary].id, before.nodes[step.node].id
+            told |= {e: new for e, node in before.nodes.items() if old in (node.id, node.primary_id)}
+            led.add(step.node)
+            owned[step.node], owned[step.primary] = owned[step.primary], owned[step.node]
     return {
-        node.id: (endpoint, node.view.address, told.get(endpoint, node.primary_id), owned[endpoint].mask)
+        node.id: (
+            endpoint,
+            node.view.address,
+            None if endpoint in led else told.get(endpoint, node.primary_id),
+            owned[endpoint].mask,
+        )
         for endpoint, node in before.nodes.items()
     }
 

@@ -71,6 +71,10 @@ class Returning:
         self._excused = set(before.outdated) - self._restarted
         self._offsets: dict[Endpoint, int] = {}
 
+    def led(self, state: ClusterState) -> bool:
+        """Whether the failed over lead, by their own word."""
+        return all(endpoint in state.nodes and bool(state.nodes[endpoint].slots) for endpoint in self._led)
+
     def away(self, transport: Transport) -> Unmet:
         """Who of the restarted is not back at a glance: asks only those, so that nobody else is kept from work."""
         asked = (("INFO", "server"), ("INFO", "replication"))

@@ -91,7 +91,10 @@ class Waiter:
             if away := returning.away(self._transport):
                 return None, away
             state = look(self._topology, self._transport)
-            return state, returning.lacks(state, not_whole(self._topology, state))
+            lacks = returning.lacks(state, not_whole(self._topology, state))
+            if phase.until is Until.HANDED and returning.led(state):
+                gathering.refresh(lacks)  # who was led before tells the others only as its node timeout paces it
+            return state, lacks
         if phase.until is not Until.WHOLE:
             state = look(self._topology, self._transport)
             lacks = _CHECKS[phase.until](phase, self._topology, state)
