@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..adapters import environment, ledger, report_files, run_context, terminal
 from ..adapters.clock import RealClock
 from ..adapters.environment import Environment
 from ..adapters.host_shell import HostShell
+from ..adapters.lock import hold_or_warn
 from ..adapters.ssh import SshTunnels
 from ..adapters.supervisor import HostsSupervisor
 from ..control.converging import Means
@@ -51,14 +52,22 @@ class _Call:
     started: float = field(default_factory=time.time)
 
     @contextmanager
-    def means(self) -> Iterator[Means]:
+    def means(self, *, lock: bool = False) -> Iterator[tuple[Means, tuple[Finding, ...]]]:
+        """What to work with, and what must be warned of: that no lock could be taken, where one is wanted."""
         spec, topology = self.environment.spec, self.environment.topology
-        tunnels = SshTunnels(spec)
-        seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
-        supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
-        logins = rotation(spec, tunnels)
-        try:
-            yield Means(
+        with ExitStack() as ending:
+            tunnels = SshTunnels(spec)
+            ending.callback(tunnels.close)
+            warned: tuple[Finding, ...] = ()
+            if lock:
+                held, warned = hold_or_warn(spec, tunnels)
+                if held is not None:
+                    ending.callback(held.release)
+            seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
+            supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
+            logins = rotation(spec, tunnels)
+            ending.callback(logins.main.close)
+            means = Means(
                 logins.main,
                 RealClock(),
                 None,
@@ -69,17 +78,16 @@ class _Call:
                 restart=self.restart,
                 rotation=logins,
             )
-        finally:
-            logins.main.close()
-            tunnels.close()
+            yield means, warned
 
     def work(self, act: Callable[..., Proof]) -> Result:
         """Act on the cluster, and leave the record, whatever comes of it."""
         ledger.check_writable(self.reports)
         loaded = self.environment
         try:
-            with self.means() as means:
-                proof = act(loaded.topology, means, canary=loaded.spec.canary, further=tuple(findings(self)))
+            with self.means(lock=self.command is Command.DEPLOY) as (means, warned):
+                further = (*warned, *findings(self))
+                proof = act(loaded.topology, means, canary=loaded.spec.canary, further=further)
         except ShardwrightError as error:
             self._record(None, error)
             raise
@@ -164,7 +172,7 @@ def _planned(call: _Call) -> Result:
             f"the plan can be shown once the servers run; before that something is to be done on {', '.join(waiting)}\n"
         )
         return {"changed": True, "msg": text, "diff": {"prepared": text}}
-    with call.means() as means:
+    with call.means() as (means, _):
         seen = foresee(call.environment.topology, means)
     made = seen.made
     return {
