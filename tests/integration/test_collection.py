@@ -24,7 +24,7 @@ hosts:
   - {name: c1, address: 10.0.0.3, zone: c}
 security: {password: {env: SHARDWRIGHT_PASSWORD}}
 """
-MODULES = ("look", "admit", "bring", "form", "verify")
+MODULES = ("look", "admit", "bring", "form", "keep", "verify")
 SECRET = "can4ry-and-long-enough"
 
 

@@ -23,6 +23,7 @@ from ..adapters.lock import hold_or_warn
 from ..adapters.ssh import SshTunnels
 from ..adapters.supervisor import HostsSupervisor
 from ..control.converging import Means
+from ..control.identities import proved
 from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import plan_text
 from ..core.host import preflight
@@ -103,6 +104,7 @@ class _Call:
                 {"code": f.code, "severity": f.severity.value, "subject": f.subject, "message": f.message}
                 for f in proof.report.findings
             ],
+            "nodes": {str(endpoint): node for endpoint, node in proved(proof).items()},
             "report": str(self.reports / "latest.html"),
         }
         return result if proof.report.healthy else result | {"failed": True, "msg": text, "exit_code": 1}

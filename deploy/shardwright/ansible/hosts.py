@@ -24,9 +24,9 @@ from ..core.host.changes import Change, HostChanges, ReloadManager, Stage, chang
 from ..core.host.state import HostState, parse
 from ..core.host.words import explained, subject
 from ..errors import ObservationError, PlanError, ShardwrightError, merged
-from ..model.blueprint import Blueprint, File
+from ..model.blueprint import Blueprint, File, Instance
 from ..model.spec import HostSpec, ServiceManager
-from .logins import knocking
+from .logins import endpoints, knocking
 from .remote import Remote, Run
 from .results import Result
 
@@ -94,6 +94,10 @@ class _Visit:
         found = restarts.starts(self.blueprint, self.state)
         return {str(endpoint): asdict(start) | {"named": sorted(start.named)} for endpoint, start in found.items()}
 
+    def kept(self, instance: Instance) -> bool:
+        """Whether the copy of the server's list of nodes names the nodes that the list does."""
+        return self.state.nodes_of(instance.endpoint.port).same
+
     def _refused_logins(self) -> tuple[ShardwrightError, ...]:
         spec = self.environment.spec
         tunnels = SshTunnels(spec)
@@ -147,6 +151,7 @@ def look(spec: str, host: str, run: Run, *, stages: Sequence[str] = tuple(STAGES
         "host": host,
         "wanted": {name: [c.text for c in found.of(stage)] for name, stage in STAGES.items()},
         "starts": visit.starts(),
+        "unkept": [str(i.endpoint) for i in visit.blueprint.instances if not visit.kept(i)],
         "rewritten": [str(i.endpoint) for i in credentials.rewritten(visit.blueprint, visit.state)],
         "deferred": list(found.deferred),
         "clock": list(visit.offset),
@@ -163,6 +168,7 @@ def bring(
     stages: Sequence[str],
     looked: Mapping[str, Any] | None = None,
     settled: bool = False,
+    allow: Sequence[str] = (),
     check: bool = False,
     diff: bool = False,
     apt_lock_wait: int = carrying.LOCK_WAIT_SECONDS,
@@ -176,6 +182,7 @@ def bring(
         stages: of `STAGES`; they are done in their own order.
         looked: what `look` gave in this play; where it saw nothing to do for these stages, the host is not entered.
         settled: the servers run with the wished `appendonly`, so that the files may say so.
+        allow: hazards that are consented to, by name.
         check: only say what would be done.
         diff: say how files differ.
         apt_lock_wait: seconds to wait for another process that installs packages.
@@ -195,9 +202,41 @@ def bring(
             continue
         if diff:
             shown += _differences(visit, found)
-        done += [c.text for c in found] if check else _carry_out(visit, found, apt_lock_wait)
+        done += [c.text for c in found] if check else _carry_out(visit, found, apt_lock_wait, allow)
     result: Result = {"changed": bool(done), "host": host, "done": done, "starts": visit.starts()}
     return result | ({"diff": shown} if shown else {})
+
+
+def keep(
+    spec: str,
+    host: str,
+    run: Run,
+    *,
+    formed: Mapping[str, Any],
+    looked: Mapping[str, Any] | None = None,
+) -> Result:
+    """Copy the lists of nodes of a host's servers, where they name other nodes than the copies do.
+
+    Args:
+        spec: path of cluster.yml.
+        host: its name there.
+        run: the way into it.
+        formed: what `cluster.form` gave in this play; without a proof nothing is copied.
+        looked: what `look` gave; where all copies were in line and the cluster was not changed, the host is not entered.
+
+    Raises:
+        ShardwrightError: the host can't be looked at, or the copying failed.
+    """
+    ids, changed = formed.get("nodes", {}), bool(formed.get("changed"))
+    if not ids or (looked and not changed and looked.get("unkept") == []):
+        return {"changed": False, "host": host, "done": []}
+    loaded = environment.load(Path(spec).resolve())
+    visit = _visit(loaded, host, run)
+    known = endpoints(loaded.topology)
+    who = {known[name]: str(node) for name, node in ids.items() if name in known}
+    found = identities.copying(visit.blueprint, visit.state, who, changed=changed)
+    done = _carry_out(visit, found, 0) if found else []
+    return {"changed": bool(done), "host": host, "done": done}
 
 
 def _needed(looked: Mapping[str, Any], stages: Iterable[str], settled: bool) -> bool:
@@ -222,13 +261,13 @@ def _visit(loaded: Environment, host: str, run: Run) -> _Visit:
     return visit
 
 
-def _carry_out(visit: _Visit, found: tuple[Change, ...], wait: int) -> list[str]:
+def _carry_out(visit: _Visit, found: tuple[Change, ...], wait: int, allow: Sequence[str] = ()) -> list[str]:
     host, blueprint = visit.remote.spec, visit.blueprint
     loaded = visit.environment
     tunnels = SshTunnels(loaded.spec)
     try:
         login = partial(knocking(loaded.spec, tunnels), loaded.spec.security.password)
-        identities.admit(host, found, loaded.topology, login, ())
+        identities.admit(host, found, loaded.topology, login, allow)
     finally:
         tunnels.close()
     again = carrying.looks_again(found)

@@ -41,10 +41,21 @@ def keeping(blueprint: Blueprint, state: HostState, proof: Proof | None, *, fore
         foresee: whether to tell what would be due, before anything was proved.
     """
     came = proof.outcome if proof is not None and proof.report.healthy else None
-    ids = {e: node.id for e, node in came.state.nodes.items()} if came is not None else {}
-    changed = came is not None and came.changed
+    return copying(blueprint, state, proved(proof), changed=came is not None and came.changed, foresee=foresee)
+
+
+def proved(proof: Proof | None) -> dict[Endpoint, str]:
+    """Who each server is, by a healthy report; nothing without one."""
+    came = proof.outcome if proof is not None and proof.report.healthy else None
+    return {e: str(node.id) for e, node in came.state.nodes.items()} if came is not None else {}
+
+
+def copying(
+    blueprint: Blueprint, state: HostState, ids: Mapping[Endpoint, str], *, changed: bool, foresee: bool = False
+) -> tuple[Change, ...]:
+    """The copying that is due on a host, by who its servers are; after a run that `changed` the cluster all are due."""
     stale = [i for i in blueprint.instances if changed or not state.nodes_of(i.endpoint.port).same]
-    pairs = tuple((i, str(ids.get(i.endpoint, ""))) for i in stale if foresee or i.endpoint in ids)
+    pairs = tuple((i, ids.get(i.endpoint, "")) for i in stale if foresee or i.endpoint in ids)
     if not pairs:
         return ()
     text = f"keep a copy of the list of nodes of {', '.join(i.name for i, _ in pairs)}"

@@ -15,6 +15,7 @@ class ActionModule(Acting):
         "stages": {"type": "list", "elements": "str", "choices": list(STAGES), "default": list(STAGES)},
         "looked": {"type": "dict"},
         "settled": {"type": "bool", "default": False},
+        "allow": {"type": "list", "elements": "str", "default": []},
         "apt_lock_wait": {"type": "int", "default": 120},
     }
 
@@ -26,6 +27,7 @@ class ActionModule(Acting):
             stages=given["stages"],
             looked=given["looked"],
             settled=given["settled"],
+            allow=given["allow"],
             check=self._task.check_mode,
             diff=self._task.diff,
             apt_lock_wait=given["apt_lock_wait"],

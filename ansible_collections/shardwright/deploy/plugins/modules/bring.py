@@ -35,6 +35,11 @@ options:
     description: The servers run with the wished C(appendonly), so files may say so; only after M(shardwright.deploy.form).
     type: bool
     default: false
+  allow:
+    description: Hazards that are consented to, by name.
+    type: list
+    elements: str
+    default: []
   apt_lock_wait:
     description: Seconds to wait for another process that installs packages.
     type: int
