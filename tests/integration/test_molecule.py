@@ -44,4 +44,4 @@ def test_scenario(role: str, tmp_path: Path) -> None:
     assert done.returncode == 0, said
     # A sequence that was cut short would be green as well.
     for step in ("create", "prepare", "converge", "idempotence", "verify", "destroy"):
-        assert f"{role} ➜ {step}" in said, said
+        assert f"{role} > {step}: Executed: Successful" in said, said

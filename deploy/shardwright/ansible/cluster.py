@@ -204,7 +204,7 @@ def findings(call: _Call) -> Iterator[Finding]:
         names = ", ".join(left_out)
         text = f"left out of this play, so files, services and kernel settings were not looked at: {names}"
         yield Finding(
-            "host-left-out", Severity.WARNING, "hosts", text, "run it for all hosts, without --limit and --tags"
+            "host-left-out", Severity.WARNING, "hosts", text, "run the whole site playbook, without --limit and --tags"
         )
     if apart := preflight.skewed(clocks):
         yield Finding("clock-skew", Severity.WARNING, "hosts", apart, "let chrony or systemd-timesyncd set the clocks")
