@@ -31,7 +31,7 @@ security: {{password: {{env: SHARDWRIGHT_PASSWORD}}}}
 PORTS = range(6379, 6385)
 
 # Run on the host: of every file, directory and link its kind, mode, owner, group, and where it leads or what it holds. Left
-# out is what the system itself keeps writing (logs, caches, seeds), its identity, and what servers write: their data, who they are.
+# out is what the system itself keeps writing (logs, caches, seeds), its identity, and what servers write: data, who they are.
 FILES = r"""
 import hashlib, json, os, stat, sys
 address = sys.argv[1].encode()
