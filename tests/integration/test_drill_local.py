@@ -33,6 +33,13 @@ def primaries(made: Local) -> list[int]:
     return [p for p in made.ports if client("127.0.0.1", p).info("replication")["role"] == "master"]
 
 
+def contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def up(port: int) -> bool:
     try:
         return bool(client("127.0.0.1", port).ping())
@@ -68,6 +75,8 @@ def test_drills_end_with_everything_as_it_was(local: Local) -> None:
     assert primaries(local) == led, "who led leads again"
     assert drill_keys(local) == {}
     assert CANARY not in done.out + done.err
+    timer = f"shardwright-drill-{os.getuid()}-{local.name}".encode()
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if timer in contents(p)], "no timer is left"
 
 
 def test_an_interrupted_drill_mends_before_it_ends(local: Local) -> None:

@@ -38,7 +38,7 @@ arm() { # SCRIPT
 disarm() {
     [ -n "${SW_TIMER-}" ] && return
     if [ -f "$dir/timer" ]; then
-        kill -TERM -- "-$(cat "$dir/timer")" 2>/dev/null
+        kill -TERM "-$(cat "$dir/timer")" 2>/dev/null
     elif [ -d /run/systemd/system ]; then
         systemctl stop "$unit.service" 2>/dev/null
     fi
