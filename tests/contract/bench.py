@@ -69,7 +69,12 @@ class Bench:
         return answer if isinstance(answer, Silence) else answer[0]
 
     def text(self, i: int, command: str) -> str:
+        """The reply in words; a server that was just started may have to load its data first."""
+        deadline = self.clock.now() + 10
         reply = self.ask(i, command)
+        while isinstance(reply, Silence) and reply.reason == "loading" and self.clock.now() < deadline:
+            self.clock.sleep(0.02)
+            reply = self.ask(i, command)
         assert isinstance(reply, bytes), reply
         return reply.decode()
 

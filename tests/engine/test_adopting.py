@@ -165,6 +165,7 @@ def test_what_a_cli_made_is_adopted_by_reading_alone(
         assert dict(spec.settings) == {
             "maxmemory": str(64 * 2**20),
             "cluster-node-timeout": "5000",
+            "cluster-allow-replica-migration": "yes",
             "repl-diskless-sync-delay": "0",
         }
         assert (spec.persistence.aof, spec.persistence.save) == (False, ((3600, 1),))
