@@ -29,6 +29,15 @@ class ShardwrightError(Exception):
         self.message = message
         self.hint = hint
         self.context: dict[str, str] = dict(context or {})
+        self.done: tuple[str, ...] = ()
+        """Steps on the cluster that were done before, in words, for the record."""
+
+    def after(self, done: Iterable[str]) -> None:
+        """Keep what was done before, and don't say that it was nothing: rules that refuse know only their own look."""
+        self.done = (*done, *self.done)
+        if self.done:
+            self.message = self.message.replace("nothing was changed", "nothing more was changed")
+            self.args = (self.message,)
 
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}"]

@@ -412,6 +412,9 @@ def test_the_copy_of_a_list_of_nodes_is_never_worse_than_the_one_before(ready: S
     live.unlink()
     gone = ready.guard("keep", f"22000={ME}")
     assert "[nodes-conf-missing]" in gone.stderr
+    copy.rename(copy.with_suffix(".away"))
+    assert "[nodes-conf-missing]" in ready.guard("ask", "22000").stderr, "no restart makes a stranger, copy or not"
+    copy.with_suffix(".away").rename(copy)
     assert "CLUSTER SAVECONFIG" in gone.stderr
     assert copy.read_text() == LISTED
     assert sorted(p.name for p in copy.parent.glob("22000*")) == ["22000.conf", "22000.expected", "22000.nodes.conf"]

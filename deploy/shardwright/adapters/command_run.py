@@ -92,7 +92,7 @@ def record_of(
         proof: what was found; None where an error ended it.
         error: that error.
     """
-    refused = isinstance(error, SpecError | PlanError)
+    refused = isinstance(error, SpecError | PlanError) and not error.done
     healthy = proof is not None and proof.report.healthy
     verdict = (
         (Verdict.REFUSED if refused else Verdict.FAILED) if error else Verdict.PROVED if healthy else Verdict.NOT_PROVED
@@ -111,7 +111,11 @@ def record_of(
         exit_code=error.exit_code if error else 0 if healthy else 1,
         spec_sha256=run_context.spec_sha256(file),
         plan_fingerprint=outcome.first.fingerprint if outcome else "",
-        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
+        steps=error.done
+        if error
+        else tuple(str(step) for phase in outcome.phases for step in phase.steps)
+        if outcome
+        else (),
         error_code=error.code if error else "",
         error=str(error) if error else "",
     )

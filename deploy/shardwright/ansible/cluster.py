@@ -218,7 +218,8 @@ def _record(call: _Call, proof: Proof | None, error: ShardwrightError | None) ->
     done = tuple((name, text) for name, result in _each(call.hosts) for text in result.get("done", ()))
     verdict = Verdict.PROVED if proof is not None and proof.report.healthy else Verdict.NOT_PROVED
     if error is not None:
-        verdict = Verdict.REFUSED if isinstance(error, SpecError | PlanError) and not done else Verdict.FAILED
+        untouched = not (done or error.done or call.admitted)
+        verdict = Verdict.REFUSED if isinstance(error, SpecError | PlanError) and untouched else Verdict.FAILED
     moment = datetime.fromtimestamp(call.started, UTC)
     outcome = proof.outcome if proof else None
     return RunRecord(
@@ -234,7 +235,11 @@ def _record(call: _Call, proof: Proof | None, error: ShardwrightError | None) ->
         spec_sha256=run_context.spec_sha256(call.environment.path),
         plan_fingerprint=outcome.first.fingerprint if outcome else "",
         host_changes=done,
-        steps=(*call.admitted, *(str(step) for phase in (outcome.phases if outcome else ()) for step in phase.steps)),
+        steps=(
+            *call.admitted,
+            *(error.done if error else ()),
+            *(str(step) for phase in (outcome.phases if outcome else ()) for step in phase.steps),
+        ),
         warnings=tuple(f"{p.path}: {p.found} [{p.code}]" for p in call.environment.warnings),
         error_code=error.code if error else "",
         error=str(error) if error else "",

@@ -14,7 +14,7 @@ from ..core.outdated import refuse_way
 from ..core.planning import plan, require_consent, unsettled
 from ..core.planning.fingerprint import basis
 from ..core.planning.staleness import refuse_stale
-from ..errors import ApplyError
+from ..errors import ApplyError, ShardwrightError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
 from ..model.plan import Configure, Forget, Meet, Phase, Plan, Replicate, Restart, SetEpoch, Until
@@ -113,12 +113,23 @@ def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = No
     state = _aged(topology, state, known, means)
     made = plan(topology, state)
     outcome = Outcome(topology, state, made, ages=known)
+    try:
+        _phases(outcome, made, known, means)
+    except ShardwrightError as error:
+        error.after(str(step) for phase in outcome.phases for step in phase.steps)
+        raise
+    return outcome
+
+
+def _phases(outcome: Outcome, made: Plan, known: Ages, means: Means) -> None:
+    """Carry out one phase after the other, each planned anew; `outcome` is kept up to date."""
+    topology = outcome.topology
     waiter = Waiter(topology, means.transport, means.clock, means.progress)
     failures = 0
     for _ in range(ROUNDS + len(made.phases)):
         require_consent(made, means.allowed)
         if made.empty:
-            return outcome
+            return
         phase = made.phases[0]
         after = _run(phase, outcome.state, topology, means, waiter, known, last=failures == TRIES - 1)
         if phase.until is Until.MOVED:

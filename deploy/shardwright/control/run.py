@@ -14,6 +14,7 @@ from ..core.planning.fingerprint import Basis, basis
 from ..core.planning.staleness import refuse_stale
 from ..core.verification import verify
 from ..core.verification.passwords import password_findings
+from ..errors import ShardwrightError
 from ..model.endpoint import Endpoint
 from ..model.plan import Phase, Plan, Until
 from ..model.price import Price
@@ -109,8 +110,12 @@ def form_and_verify(
     Raises:
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
-    _admit(topology, means, fitting)
-    outcome = converge(topology, means, fitting=fitting)
+    try:
+        _admit(topology, means, fitting)
+        outcome = converge(topology, means, fitting=fitting)
+    except ShardwrightError as error:
+        error.after(str(s) for p in (means.rotation.done if means.rotation else ()) for s in p.steps)
+        raise
     fitted = outcome.topology
     state = _calmed(fitted, outcome.state, means)
     state, ghosts = _stay_forgotten(fitted, state, outcome, means)

@@ -55,7 +55,7 @@ def fit() -> Commands:
         return
     means = _means(state, run, silent)
     try:
-        seen = foresee(run.environment.topology, replace(means, supervisor=None))
+        seen = foresee(run.topology, replace(means, supervisor=None))
         refuse_stale(run.fitting, seen.basis, seen.made)
     except ShardwrightError as error:
         run.error = error

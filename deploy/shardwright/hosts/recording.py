@@ -105,8 +105,9 @@ def record_failure(run: Run) -> None:
     error = run.error
     if run.command is None or error is None:
         return
-    refused = isinstance(error, SpecError | PlanError) and not run.host_changes
-    record = record_of(run, Verdict.REFUSED if refused else Verdict.FAILED, error.exit_code)
+    steps = (*(str(step) for phase in run.admitted for step in phase.steps), *error.done)
+    refused = isinstance(error, SpecError | PlanError) and not run.host_changes and not steps
+    record = record_of(run, Verdict.REFUSED if refused else Verdict.FAILED, error.exit_code, steps=steps)
     run.recorded = False  # what was proved before the error is not how the run ended
     try:
         write(run, None, record)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shardwright.adapters.environment import Environment
 from shardwright.core.host.state import HostState
-from shardwright.errors import ApplyError
+from shardwright.errors import ApplyError, PlanError
 from shardwright.hosts.forming import findings
 from shardwright.hosts.recording import record_failure
 from shardwright.hosts.results import Run
@@ -36,3 +36,13 @@ def test_of_a_whole_run_nobody_was_left_out(environment: Environment, bare: Host
     for result in run.hosts.values():
         result.state = bare
     assert [f for f in findings(run) if f.code == "host-left-out"] == []
+
+
+def test_a_refusal_after_steps_is_no_run_that_changed_nothing(environment: Environment, tmp_path: Path) -> None:
+    run = replace(Run.of(environment), command=Command.DEPLOY, reports=tmp_path)
+    run.error = PlanError("hazard-not-allowed", "dangerous; nothing was changed")
+    run.error.after(["meet h1:6379"])
+    record_failure(run)
+    last = json.loads((tmp_path / "ledger.jsonl").read_text().splitlines()[-1])["run"]
+    assert (last["verdict"], last["steps"]) == ("failed", ["meet h1:6379"])
+    assert "nothing more was changed" in last["error"]
