@@ -145,7 +145,9 @@ def network_of(lab: Path) -> Network:
                 continue
             if not any(own.overlaps(other) for other in used):
                 lab.mkdir(parents=True, exist_ok=True)
-                record.write_text(json.dumps({"index": index}))
+                draft = record.with_suffix(".draft")
+                draft.write_text(json.dumps({"index": index}))
+                draft.replace(record)
                 return network
     raise LabError("no free 10.213.x.0/24 for the lab: every one is routed or used by another lab")
 
