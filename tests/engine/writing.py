@@ -9,6 +9,7 @@ and prints what it was told, as JSON. Knows nothing of the package under test.
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import redis
 
+PASSWORD = "SHARDWRIGHT_TEST_WRITER"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,8 +38,11 @@ class Told:
 def writing(port: int, password: str | None = None, host: str = "127.0.0.1") -> Iterator[Told]:
     """Writes until the block ends; then the account is complete."""
     told = Told()
-    command = [sys.executable, "-m", "tests.engine.writing", str(port), password or "", host]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "tests.engine.writing", str(port), host]
+    env = {**os.environ, PASSWORD: password or ""}  # not an argument: other tests watch those for passwords
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         try:
@@ -68,4 +73,4 @@ def main(port: int, password: str, host: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], *sys.argv[3:4] or ["127.0.0.1"])
+    main(int(sys.argv[1]), os.environ.get(PASSWORD, ""), *sys.argv[2:3] or ["127.0.0.1"])
