@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.logins import digest, passwords
-from ..engines import quote
+from ..core.logins import masked
 from ..errors import PlanError
 from ..model.spec import ClusterSpec, ServiceManager
 from .environment import Environment
@@ -30,14 +29,6 @@ def rendered(spec: ClusterSpec, name: str | None = None) -> str:
         raise PlanError("host-unknown", f"cluster.yml names no host {name!r}; it has {known}", hint="name one of these")
     made = Environment(Path(), spec).blueprints(host)[spec.service_manager]
     return "".join(
-        f"# {f.path} {f.owner}:{f.group} {f.mode}{' (secret)' if f.secret else ''}\n{_masked(f.content, spec)}\n"
+        f"# {f.path} {f.owner}:{f.group} {f.mode}{' (secret)' if f.secret else ''}\n{masked(f.content, spec.security)}\n"
         for f in made.files
     )
-
-
-def _masked(content: str, spec: ClusterSpec) -> str:
-    for secret in passwords(spec.security).values():
-        forms = {secret.reveal(), quote(secret.reveal()), digest(secret)}
-        for form in sorted(forms, key=len, reverse=True):
-            content = content.replace(form, "***")
-    return content

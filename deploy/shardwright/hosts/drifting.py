@@ -24,8 +24,8 @@ from ..model.endpoint import Endpoint
 from ..model.report import Finding
 from ..model.topology import Topology
 from . import operations, shell
-from .forming import elected, once
-from .operations import Commands
+from .forming import once
+from .operations import Commands, elected
 from .results import Run, here, run_of
 
 READ_SECONDS = 30

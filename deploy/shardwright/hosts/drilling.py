@@ -31,8 +31,8 @@ from ..model.report import Finding
 from ..model.topology import Topology
 from ..ports import Transport
 from . import hooks, operations, shell
-from .forming import elected, once, transport_to
-from .operations import Commands
+from .forming import once, transport_to
+from .operations import Commands, elected
 from .recording import record_failure
 from .results import Run, here, run_of
 

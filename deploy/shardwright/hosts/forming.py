@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 
 from pyinfra.api.command import FunctionCommand
-from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 
@@ -32,7 +31,7 @@ from ..model.run import Verdict
 from ..ports import Transport
 from . import logins, recording
 from .busprobe import HostProber
-from .operations import Commands, fail, succeed
+from .operations import Commands, elected, fail, succeed
 from .results import Run, here, run_of
 from .supervising import HostSupervisor
 
@@ -94,12 +93,6 @@ def verify() -> Commands:
     run = run_of(state)
     if host is elected(state, run):
         yield from once(state, run, verify_only, forecast=False)
-
-
-def elected(state: State, run: Run) -> Host | None:
-    """The first host of the spec that takes part in this run."""
-    active = {h.data.shardwright_host: h for h in state.inventory.get_active_hosts()}
-    return next((active[h.name] for h in run.environment.spec.hosts if h.name in active), None)
 
 
 def findings(run: Run) -> Iterator[Finding]:

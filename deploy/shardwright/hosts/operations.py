@@ -34,7 +34,7 @@ def lock() -> Commands:
     """Take the cluster's lock on its first host, before any host is looked at: what was seen before may be old by then."""
     host, state = here()
     run, result = _of(state, host)
-    if not state.is_executing or host is not first_active(state, run):
+    if not state.is_executing or host is not elected(state, run):
         return
     try:
         holder, missed = place(state, run)
@@ -152,7 +152,7 @@ def keep() -> Commands:
         yield FunctionCommand(carry_out, (found,), {})
 
 
-def first_active(state: State, run: Run) -> Host | None:
+def elected(state: State, run: Run) -> Host | None:
     """The first host of the spec that takes part in this run."""
     active = {h.data.shardwright_host: h for h in state.inventory.get_active_hosts()}
     return next((active[h.name] for h in run.environment.spec.hosts if h.name in active), None)
