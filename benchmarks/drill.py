@@ -55,7 +55,8 @@ def rounds(timeout: float, options: argparse.Namespace) -> list[dict[str, float]
     """Several drills on one cluster."""
     with tempfile.TemporaryDirectory() as directory:
         ports = range(options.port, options.port + 6)
-        with Servers(Path(directory), ports, binary=options.server) as servers:
+        settings = {"cluster-node-timeout": f"{timeout * 1000:.0f}"}
+        with Servers(Path(directory), ports, binary=options.server, settings=settings) as servers:
             transport = RespTransport()
             try:
                 means = Means(transport, RealClock())

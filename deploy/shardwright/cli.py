@@ -305,20 +305,20 @@ def _run(
     file = _file(environment)
     spec = _spec(file)
     check_writable(reports)
-    from .adapters.command_run import means_for, publish, record_of
+    from .adapters.command_run import means_for, publish
+    from .adapters.run_records import record_of
     from .core.placement import place
     from .model.run import Command
 
-    started, proof, error = time.time(), None, None
+    started = time.time()
     try:
         with means_for(spec, allow, quiet=as_json, lock=command is Command.APPLY, restart=restart) as (means, warned):
             proof = work(place(spec), means, canary=spec.canary, further=warned)
-    except ShardwrightError as raised:
-        error = raised
-    record = record_of(command, file, spec, started, proof, error)
+    except ShardwrightError as error:
+        publish(reports, None, record_of(command, file, spec.name, started, error), as_json)
+        raise
+    record = record_of(command, file, spec.name, started, proof)
     publish(reports, proof, record, as_json)
-    if error is not None:
-        raise error
     sys.exit(record.exit_code)
 
 

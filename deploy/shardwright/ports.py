@@ -25,8 +25,18 @@ __all__ = [
     "ReplyError",
     "Supervisor",
     "Transport",
+    "Unordered",
     "Unreachable",
 ]
+
+
+class Unordered(tuple[Command, ...]):
+    """Commands to one node of which none waits for another's effect: a transport may send them over several connections.
+
+    For those that a server holds back one by one, such as `CLUSTER SETSLOT` of Valkey, until its replicas have them too.
+    """
+
+    __slots__ = ()
 
 
 class Transport(Protocol):
@@ -36,7 +46,7 @@ class Transport(Protocol):
         """Send each node its commands as one pipeline, all nodes at once, and gather the replies.
 
         Args:
-            requests: commands by node; a node with none is not contacted.
+            requests: commands by node; a node with none is not contacted. `Unordered` ones may go in several pipelines.
             timeout: seconds for each node, connecting included.
 
         Returns:

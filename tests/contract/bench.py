@@ -18,15 +18,22 @@ from shardwright.ports import Clock, Transport
 from shardwright.testing.fake_cluster import FakeCluster
 from shardwright.testing.servers import Servers
 
-VERSIONS = {"valkey": "9.1.2", "redis": "7.0.15"}
+Release = tuple[str, str]
+"""Product and series, such as ``("valkey", "9.1")``."""
+VERSIONS: dict[Release, str] = {
+    ("valkey", "9.1"): "9.1.2",
+    ("valkey", "8.1"): "8.1.1",
+    ("redis", "8.0"): "8.0.2",
+    ("redis", "7.0"): "7.0.15",
+}
 SETTINGS = {"cluster-node-timeout": "1000", "repl-diskless-sync-delay": "0"}
 
 
 class Bench:
     """Servers and a client of each. `say` speaks to one of them; `until` waits for what must come."""
 
-    def __init__(self, product: str, transport: Transport, clock: Clock, endpoints: list[Endpoint]) -> None:
-        self.product = product
+    def __init__(self, release: Release, transport: Transport, clock: Clock, endpoints: list[Endpoint]) -> None:
+        self.release = release
         self.transport = transport
         self.clock = clock
         self.endpoints = endpoints
@@ -38,7 +45,12 @@ class Bench:
 
     @property
     def valkey(self) -> bool:
-        return self.product == "valkey"
+        return self.release[0] == "valkey"
+
+    @property
+    def atomic(self) -> bool:
+        """Whether these servers move slots as a whole."""
+        return self.release == ("valkey", "9.1")
 
     def connect(self, password: str | None) -> Transport:
         raise NotImplementedError
@@ -183,13 +195,15 @@ class Bench:
 class FakeBench(Bench):
     """In memory, on virtual time."""
 
-    def __init__(self, product: str, count: int, settings: dict[str, str], password: str | None) -> None:
+    def __init__(self, release: Release, count: int, settings: dict[str, str], password: str | None) -> None:
         endpoints = [Endpoint("127.0.0.1", 7000 + n, 17000 + n) for n in range(count)]
         wanted = {**SETTINGS, **settings}
         if password:
             wanted |= {"requirepass": password, "masterauth": password}
-        self.cluster = FakeCluster(endpoints, product=product, version=VERSIONS[product], settings=wanted, seed=count)
-        super().__init__(product, self.connect(password), self.cluster.clock, endpoints)
+        self.cluster = FakeCluster(
+            endpoints, product=release[0], version=VERSIONS[release], settings=wanted, seed=count
+        )
+        super().__init__(release, self.connect(password), self.cluster.clock, endpoints)
 
     def connect(self, password: str | None) -> Transport:
         return self.cluster.transport(Secret(password) if password else None)
@@ -210,11 +224,11 @@ class FakeBench(Bench):
 class RealBench(Bench):
     """Server processes on loopback."""
 
-    def __init__(self, product: str, servers: Servers, password: str | None) -> None:
+    def __init__(self, release: Release, servers: Servers, password: str | None) -> None:
         self.servers = servers
         self.transports: list[RespTransport] = []
         endpoints = [server.endpoint for server in servers.servers]
-        super().__init__(product, self.connect(password), RealClock(), endpoints)
+        super().__init__(release, self.connect(password), RealClock(), endpoints)
 
     def connect(self, password: str | None) -> Transport:
         self.transports.append(RespTransport(Secret(password) if password else None))
@@ -237,8 +251,6 @@ class RealBench(Bench):
         process.send_signal(signal.SIGCONT)
 
 
-def servers(
-    directory: Path, product: str, binary: Path, ports: range, settings: dict[str, str], password: str | None
-) -> Servers:
+def servers(directory: Path, binary: Path, ports: range, settings: dict[str, str], password: str | None) -> Servers:
     """Real servers for a bench."""
     return Servers(directory, ports, binary=binary, settings={**SETTINGS, **settings}, password=password)

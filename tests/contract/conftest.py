@@ -1,4 +1,4 @@
-"""Benches: each test function runs against fake and real servers of each product."""
+"""Benches: each test function runs against fake and real servers of each release."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.contract.bench import Bench, FakeBench, RealBench, servers
-from tests.contract.engines import Missing, binary
+from tests.contract.bench import Bench, FakeBench, RealBench, Release, servers
+from tests.engine.releases import RELEASES, release_or_skip
 
 MakeBench = Callable[..., Bench]
+MARKS = {"fake": (), "real": (pytest.mark.engine,)}
 KINDS = [
-    pytest.param(("fake", "valkey"), id="fake-valkey"),
-    pytest.param(("fake", "redis"), id="fake-redis"),
-    pytest.param(("real", "valkey"), id="real-valkey", marks=pytest.mark.engine),
-    pytest.param(("real", "redis"), id="real-redis", marks=pytest.mark.engine),
+    pytest.param((kind, release), id="-".join((kind, *release)), marks=marks)
+    for kind, marks in MARKS.items()
+    for release in RELEASES
 ]
 
 
@@ -35,19 +35,21 @@ class Workshop:
         self._made = 0
 
     def make(
-        self, kind: str, product: str, count: int, settings: dict[str, str] | None = None, password: str | None = None
+        self,
+        kind: str,
+        release: Release,
+        count: int,
+        settings: dict[str, str] | None = None,
+        password: str | None = None,
     ) -> Bench:
         if kind == "fake":
-            return FakeBench(product, count, settings or {}, password)
-        try:
-            found = binary(product)
-        except Missing as missing:
-            pytest.skip(str(missing))
+            return FakeBench(release, count, settings or {}, password)
+        found = release_or_skip(*release)
         start = first_port() + self._made
         self._made += count
-        running = servers(self._directory, product, found, range(start, start + count), settings or {}, password)
+        running = servers(self._directory, found, range(start, start + count), settings or {}, password)
         self._stack.enter_context(running)
-        bench = RealBench(product, running, password)
+        bench = RealBench(release, running, password)
         for transport in bench.transports:
             self._stack.callback(transport.close)
         return bench
@@ -65,10 +67,10 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 @pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest, workshop: Workshop) -> MakeBench:
-    """`bench(count, settings=..., password=...)`: servers of the kind and product of this run."""
-    kind, product = request.param
+    """`bench(count, settings=..., password=...)`: servers of the kind and release of this run."""
+    kind, release = request.param
 
     def make(count: int, settings: dict[str, str] | None = None, password: str | None = None) -> Bench:
-        return workshop.make(kind, product, count, settings, password)
+        return workshop.make(kind, release, count, settings, password)
 
     return make

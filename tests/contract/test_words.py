@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from tests.contract.bench import Bench
+from tests.contract.bench import Bench, Release
 from tests.contract.conftest import Workshop
+from tests.engine.releases import RELEASES
 
 NOBODY = "f" * 40
 
@@ -222,12 +223,12 @@ CONVERSATIONS: list[tuple[Callable[[Bench], None], int, str | None]] = [
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("product", ["valkey", "redis"])
+@pytest.mark.parametrize("release", RELEASES, ids="-".join)
 @pytest.mark.parametrize(("talk", "count", "password"), CONVERSATIONS, ids=[c[0].__name__ for c in CONVERSATIONS])
 def test_fake_and_real_servers_say_the_same(
-    workshop: Workshop, product: str, talk: Callable[[Bench], None], count: int, password: str | None
+    workshop: Workshop, release: Release, talk: Callable[[Bench], None], count: int, password: str | None
 ) -> None:
-    real, fake = (workshop.make(kind, product, count, password=password) for kind in ("real", "fake"))
+    real, fake = (workshop.make(kind, release, count, password=password) for kind in ("real", "fake"))
     for bench in (real, fake):
         talk(bench)
     assert len(real.log) >= 8

@@ -5,8 +5,6 @@ The result is read with redis-py's client and by hand, never with the code under
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,18 +25,11 @@ from shardwright.model.report import Finding, Report
 from shardwright.model.secret import Secret
 from shardwright.model.topology import Node, Shard, Topology
 from shardwright.ports import Transport
-from shardwright.testing.servers import Server, Servers, bundled_binary
+from shardwright.testing.servers import Server, Servers
 
 SLOTS = 16_384
 FAST = {"repl-diskless-sync-delay": "0"}
 """Settings of a test's server that only make it quicker."""
-
-
-def binaries() -> list[Path]:
-    """The bundled engine; the servers of this machine; those that SHARDWRIGHT_TEST_SERVERS names, colon-separated."""
-    found = [shutil.which(name) for name in ("redis-server", "valkey-server")]
-    named = [p for p in os.environ.get("SHARDWRIGHT_TEST_SERVERS", "").split(":") if p]
-    return [bundled_binary(), *(Path(p) for p in (*found, *named) if p)]
 
 
 class Slots(frozenset[int]):
@@ -145,8 +136,12 @@ def lab(
 
 def topology_of(servers: Sequence[Server], replicas: int = 1) -> Topology:
     """Preferred primaries first, then their replicas; a host for each server, three zones."""
-    product = "redis" if "redis" in servers[0].binary.parts[-1] or "/redis" in str(servers[0].binary) else "valkey"
-    return laid_out([server.endpoint for server in servers], replicas, product=product)
+    return laid_out([server.endpoint for server in servers], replicas, product=product_of(servers[0]))
+
+
+def product_of(server: Server) -> str:
+    """By the name of its binary."""
+    return "redis" if "redis" in server.binary.name else "valkey"
 
 
 def laid_out(endpoints: Sequence[Endpoint], replicas: int, *, product: str = "valkey") -> Topology:

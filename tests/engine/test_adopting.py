@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.engine.kit import Lab, binaries, client, eventually, lab, nodes_of, shape
+from tests.engine.kit import Lab, client, eventually, lab, nodes_of, shape
+from tests.engine.releases import each_release
 
 from shardwright.adapters.spec_file import load
 from shardwright.cli import main
@@ -139,7 +140,7 @@ def quiet() -> Callable[[Lab], None]:
     return reset
 
 
-@pytest.mark.parametrize("binary", binaries(), ids=str)
+@each_release
 def test_what_a_cli_made_is_adopted_by_reading_alone(
     tmp_path: Path, binary: Path, password: str | None, quiet: Callable[[Lab], None]
 ) -> None:
@@ -172,7 +173,7 @@ def test_what_a_cli_made_is_adopted_by_reading_alone(
         assert_nothing_to_do(made, tmp_path)
 
 
-@pytest.mark.parametrize("binary", binaries(), ids=str)
+@each_release
 def test_a_cluster_whose_primaries_failed_over_is_adopted_as_it_is(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path / "s", binary=binary, settings=KEPT) as made:
         made_by_hand(made, follows="120")

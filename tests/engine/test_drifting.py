@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.engine.kit import Lab, binaries, eventually, lab, nodes_of
+from tests.engine.kit import Lab, eventually, lab, nodes_of
+from tests.engine.releases import each_release
 from tests.engine.test_adopting import KEPT, PASSWORD, VARIABLE, adopt, commands_since, made_by_hand
 
 from shardwright.cli import main
@@ -25,7 +26,7 @@ def rows(report: Report) -> set[tuple[str, str, str, str, str]]:
     return {(d.code, d.name, d.wanted, d.found, d.mend.value) for d in report.drift or ()}
 
 
-@pytest.mark.parametrize("binary", binaries(), ids=str)
+@each_release
 def test_settings_changed_behind_our_back(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path, binary=binary, password=PASSWORD) as made:
         assert made.deploy().healthy

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engine.kit import assert_proved, binaries, codes, lab
+from tests.engine.kit import assert_proved, codes, lab
+from tests.engine.releases import each_release
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.mark.parametrize("binary", binaries(), ids=str)
+@each_release
 def test_fresh_servers_become_the_proved_cluster(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path, binary=binary) as made:
         report = made.deploy()

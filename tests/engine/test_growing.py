@@ -15,13 +15,14 @@ from tests.engine.kit import (
     Lab,
     assert_kept,
     assert_proved,
-    binaries,
     eventually,
     fill,
     found,
     lab,
     nodes_of,
+    product_of,
 )
+from tests.engine.releases import each_release
 from tests.engine.watching import Watching
 from tests.engine.writing import Told, writing
 
@@ -48,7 +49,7 @@ def wanted(
     timeout: str = "15000",
 ) -> Topology:
     """A host for each server; `leaving` are positions."""
-    product = Product.REDIS if "redis" in str(servers[0].binary) else Product.VALKEY
+    product = Product(product_of(servers[0]))
     hosts = tuple(
         HostSpec(f"h{s.port}", "127.0.0.1", (s.port,), zone="abc"[n % 3], leaving=n in leaving)
         for n, s in enumerate(servers)
@@ -122,7 +123,7 @@ def assert_alone_and_empty(made: Lab, indices: Collection[int]) -> None:
 
 
 @pytest.mark.parametrize("password", [None, "a b\"c'#$"], ids=["open", "password"])
-@pytest.mark.parametrize("binary", binaries(), ids=str)
+@each_release
 def test_three_shards_become_four_and_three_again(tmp_path: Path, binary: Path, password: str | None) -> None:
     with formed(tmp_path, 8, binary=binary, password=password) as made:
         pairs = fill(made)

@@ -6,7 +6,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from tests.engine.kit import Lab, assert_kept, assert_proved, binaries, fill, lab, nodes_of
+from tests.engine.kit import Lab, assert_kept, assert_proved, fill, lab, nodes_of
+from tests.engine.releases import each_release
 
 from shardwright.errors import ApplyError, PlanError
 
@@ -84,7 +85,7 @@ def test_an_open_slot_is_closed_and_no_key_is_lost(
         assert not made.converge().changed
 
 
-@pytest.mark.parametrize("binary", binaries()[1:], ids=str)
+@each_release
 def test_other_servers_close_a_slot_with_keys_on_both_sides(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path, binary=binary, password="pa$$w%rd#1") as made:
         made.converge()

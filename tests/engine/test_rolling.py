@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.engines import Missing, binary
 from tests.engine.dying import Death
 from tests.engine.kit import Lab, assert_kept, assert_proved, client, fill, lab, nodes_of
+from tests.engine.releases import each_release, release_or_skip
 from tests.engine.writing import Told, writing
 
 from shardwright.control.converging import converge
@@ -65,9 +64,10 @@ def lost(made: Lab, told: Told) -> list[str]:
     return told.misread
 
 
-def test_a_setting_that_is_read_at_the_start(tmp_path: Path) -> None:
+@each_release
+def test_a_setting_that_is_read_at_the_start(tmp_path: Path, binary: Path) -> None:
     """Killed between a failover and the restart that it was for, then run again."""
-    with running(tmp_path) as made:
+    with running(tmp_path, binary) as made:
         pairs = fill(made)
         made.topology = replace(made.topology, settings=(("appendonly", "yes"), ("tcp-backlog", "600")))
         watch = Watch(made, deaths=1)
@@ -88,27 +88,36 @@ def test_a_setting_that_is_read_at_the_start(tmp_path: Path) -> None:
         assert not again.changed
 
 
-def test_from_redis_7_0_to_valkey_9_1(tmp_path: Path) -> None:
-    try:
-        old, new = binary("redis"), binary("valkey")
-    except Missing as missing:
-        pytest.skip(str(missing))
-    with running(tmp_path, old) as made:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(("redis", "7.0"), ("valkey", "9.1"), id="redis-7.0-to-valkey-9.1"),
+        pytest.param(("redis", "7.0"), ("valkey", "8.1"), id="redis-7.0-to-valkey-8.1"),
+        pytest.param(("redis", "7.0"), ("redis", "8.0"), id="redis-7.0-to-8.0"),
+        pytest.param(("valkey", "8.1"), ("valkey", "9.1"), id="valkey-8.1-to-9.1"),
+    ],
+)
+def test_an_upgrade_loses_nothing_and_is_not_taken_back(
+    tmp_path: Path, old: tuple[str, str], new: tuple[str, str]
+) -> None:
+    before, after = release_or_skip(*old), release_or_skip(*new)
+    with running(tmp_path, before) as made:
         pairs = fill(made)
         ids = set(nodes_of(made[0]))
         watch = Watch(made)
-        made.topology = replace(made.topology, product="valkey", versions="9.1")
-        supervisor = ServersSupervisor(made.servers, binary=new, before=watch)
+        made.topology = replace(made.topology, product=new[0], versions=new[1])
+        supervisor = ServersSupervisor(made.servers, binary=after, before=watch)
         with writing(made.ports[0]) as told:
             assert roll(made, supervisor)
         assert sorted(watch.stopped) == made.ports
-        assert all(re.match(r"9\.1\.", client(port).info("server")["valkey_version"]) for port in made.ports)
+        for port in made.ports:
+            assert client(port).info("server")[f"{new[0]}_version"].startswith(f"{new[1]}."), port
         assert set(nodes_of(made[0])) == ids, "who is who stays"
         assert lost(made, told) == []
         assert_kept(made, pairs)
         assert_proved(made)
-        back = replace(made.topology, product="redis", versions="any")
+        back = replace(made.topology, product=old[0], versions=old[1])
         with pytest.raises(PlanError) as refused:
-            converge(back, replace(made.means(), supervisor=ServersSupervisor(made.servers, binary=old)))
-        assert refused.value.code == "upgrade-path"
+            converge(back, replace(made.means(), supervisor=ServersSupervisor(made.servers, binary=before)))
+        assert refused.value.code == ("upgrade-path" if old[0] != new[0] else "downgrades")
         assert len(watch.stopped) == 6

@@ -11,8 +11,9 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.engine.kit import Lab, assert_proved, binaries, client, codes, fill, found, lab
+from tests.engine.kit import Lab, assert_proved, client, codes, fill, found, lab
 from tests.engine.knocking import knocking
+from tests.engine.releases import each_release
 
 from shardwright.adapters.clock import RealClock
 from shardwright.adapters.resp import RespTransport
@@ -30,12 +31,6 @@ pytestmark = pytest.mark.engine
 OLD, NEW = 'old pässword\'s "own" \\', "n€w {{word}} #1 ' and more"
 SETTINGS = {"min-replicas-to-write": "1"}
 """A link that breaks would refuse writes."""
-
-
-@pytest.fixture(params=binaries()[:2], ids=lambda path: path.name)
-def binary(request: pytest.FixtureRequest) -> Path:
-    """The bundled Valkey 9.1, and this machine's Redis where it has one."""
-    return Path(request.param)
 
 
 def knock(password: Secret | None) -> RespTransport:
@@ -96,6 +91,7 @@ def lost(made: Lab, acknowledged: Mapping[str, str]) -> list[str]:
         return [key for key, value in acknowledged.items() if everything.get(key) != value]
 
 
+@each_release
 def test_no_login_is_refused_while_its_password_is_valid(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path, binary=binary, password=OLD, settings=SETTINGS) as made:
         assert deploy(made, Security(Secret(OLD)))[0].healthy
@@ -124,6 +120,7 @@ def test_no_login_is_refused_while_its_password_is_valid(tmp_path: Path, binary:
         assert_proved(made)
 
 
+@each_release
 def test_a_server_with_the_old_file_comes_back_with_the_next_run(tmp_path: Path, binary: Path) -> None:
     with lab(tmp_path, binary=binary, password=OLD) as made:
         assert deploy(made, Security(Secret(OLD)))[0].healthy
@@ -140,6 +137,7 @@ def test_a_server_with_the_old_file_comes_back_with_the_next_run(tmp_path: Path,
         assert lost(made, pairs) == []
 
 
+@each_release
 def test_an_open_cluster_is_closed_at_the_end(tmp_path: Path, binary: Path) -> None:
     """Clients without a password write until the end; those with the user's name and the new one all the time."""
     with lab(tmp_path, binary=binary, settings=SETTINGS) as made:

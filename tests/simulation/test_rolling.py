@@ -10,8 +10,10 @@ import pytest
 from tests.simulation.kit import CALM, deploy, judge
 
 from shardwright.control.converging import Means, Outcome, converge
+from shardwright.control.run import foresee
 from shardwright.errors import PlanError, ShardwrightError
 from shardwright.model.endpoint import Endpoint
+from shardwright.model.saved_plan import SavedPlan
 from shardwright.model.topology import Topology
 from shardwright.testing.accounting import FakeClient, Writer
 from shardwright.testing.fake_cluster import FakeCluster
@@ -283,3 +285,20 @@ class _Stubborn:
             for e, batch in requests.items()
         }
         return self._inner.ask(turned, timeout=timeout)  # type: ignore[arg-type]
+
+
+def test_with_a_plan_that_was_read_only_its_restarts_are_done() -> None:
+    """A newer build lies on all hosts, which whoever only asks the servers does not see."""
+    scene = Scene(topology(3, 1), ("valkey", "9.1.1"), ("valkey", "9.1.2"))
+    scene.topology = replace(scene.topology, versions="9.1", settings=(("appendonly", "yes"),))
+    transport = scene.cluster.transport()
+    build = Watched(scene.cluster, transport, scene.topology, product="valkey", version="9.1.2", settings=BASE)
+    means = Means(transport, scene.cluster.clock, scene.cluster.prober(), supervisor=build)
+    seen = foresee(scene.topology, replace(means, supervisor=None))
+    read = SavedPlan("test", "", "", "", "", seen.made.fingerprint, seen.basis, ())
+    replica = next(server.endpoint for server in scene.cluster.servers if not server.owned)
+    for steps, restarted in (((), []), ((f"restart {replica}: it is old",), [replica])):
+        converge(scene.topology, means, fitting=replace(read, steps=steps))
+        assert build.restarted == restarted
+    converge(scene.topology, means)
+    assert len(build.restarted) == 6

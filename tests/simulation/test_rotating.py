@@ -271,3 +271,25 @@ def test_a_plan_that_was_read_before_admits_only_where_it_still_fits() -> None:
         assert {tuple(s.passwords) for s in cluster.servers} == {(digest(OLD),)}
     assert errors(form_and_verify(wanted, means(cluster, AFTER), canary=False, fitting=read)) == []
     assert held(cluster) == ROTATED
+
+
+def test_a_plan_that_was_read_before_refuses_no_password_that_it_does_not_name() -> None:
+    cluster = formed()
+    wanted = cluster_topology(cluster)
+    run(cluster, BOTH)
+    seen = foresee(wanted, means(cluster, AFTER))
+    read = SavedPlan("test", "", "", "", "", seen.made.fingerprint, seen.basis, tuple(map(str, seen.made.steps)))
+    assert read.steps
+    for steps, taken in (((), 6), (read.steps, 0)):
+        form_and_verify(wanted, means(cluster, AFTER), canary=False, fitting=replace(read, steps=steps))
+        assert sum(digest(OLD) in server.passwords for server in cluster.servers) == taken
+
+
+def test_where_files_of_some_hosts_stay_the_old_password_does_too() -> None:
+    cluster = formed()
+    used = means(cluster, AFTER)
+    assert used.rotation is not None
+    used.rotation.retires = used.rotation.writes_files = False
+    proof = form_and_verify(cluster_topology(cluster), used, canary=False)
+    assert codes(proof) == {"password-retired": "error", "password-files": "warning"}
+    assert all({digest(OLD), digest(NEW)} == set(s.passwords) for s in cluster.servers)

@@ -1,12 +1,10 @@
-"""What a command of the command line works with, and the record that it leaves. Knows nothing of arguments or options."""
+"""What a command of the command line works with, and how it publishes what came of it. Knows no arguments and no options."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +12,13 @@ from ..control.converging import Means
 from ..control.rotating import Rotation
 from ..control.run import Proof
 from ..core.planning.rotating import DEFAULT
-from ..errors import PlanError, ShardwrightError, SpecError
 from ..model.progress import Progress, silent
 from ..model.report import Finding
-from ..model.run import Command, RunRecord, Verdict
+from ..model.run import RunRecord
 from ..model.secret import Secret
 from ..model.spec import ClusterSpec, Transport
 from ..ports import Supervisor
-from . import ledger, report_files, run_context, terminal
+from . import ledger, report_files, terminal
 from .clock import RealClock
 from .environment import Environment
 from .lock import hold_or_warn
@@ -77,48 +74,6 @@ def means_for(
         password = spec.security.password
         means = Means(transport, RealClock(), None, password, allow, progress, supervisor, rotation=rotation)
         yield means, warned
-
-
-def record_of(
-    command: Command, file: Path, spec: ClusterSpec, started: float, proof: Proof | None, error: ShardwrightError | None
-) -> RunRecord:
-    """The record of one command.
-
-    Args:
-        command: what was asked for.
-        file: the cluster.yml.
-        spec: what it says.
-        started: seconds since 1970.
-        proof: what was found; None where an error ended it.
-        error: that error.
-    """
-    refused = isinstance(error, SpecError | PlanError) and not error.done
-    healthy = proof is not None and proof.report.healthy
-    verdict = (
-        (Verdict.REFUSED if refused else Verdict.FAILED) if error else Verdict.PROVED if healthy else Verdict.NOT_PROVED
-    )
-    moment = datetime.fromtimestamp(started, UTC)
-    outcome = proof.outcome if proof else None
-    return RunRecord(
-        run_id=run_context.run_id(moment),
-        cluster=spec.name,
-        command=command,
-        started=run_context.started(moment),
-        seconds=round(time.time() - started, 1),
-        actor=run_context.actor(),
-        tool_version=run_context.tool_version(),
-        verdict=verdict,
-        exit_code=error.exit_code if error else 0 if healthy else 1,
-        spec_sha256=run_context.spec_sha256(file),
-        plan_fingerprint=outcome.first.fingerprint if outcome else "",
-        steps=error.done
-        if error
-        else tuple(str(step) for phase in outcome.phases for step in phase.steps)
-        if outcome
-        else (),
-        error_code=error.code if error else "",
-        error=str(error) if error else "",
-    )
 
 
 def publish(reports: Path, proof: Proof | None, record: RunRecord, as_json: bool) -> None:

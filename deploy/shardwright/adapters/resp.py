@@ -1,5 +1,7 @@
 """The transport over TCP: redis-py's connections, one a node, one pipeline a round, all nodes at once in threads.
 
+Commands that wait for each other in nothing go over several: what a server holds back stops only its own connection.
+
 Threads and not asyncio, on purpose: inside pyinfra these threads are greenlets, which is what lets the same code run over
 pyinfra's ssh channels. Connections are redis-py's low-level ones: its clients would retry, reconnect and follow redirects,
 and a step that was perhaps carried out must not be sent again unseen.
@@ -34,7 +36,7 @@ from ..errors import ObservationError
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
 from ..model.secret import Secret
-from ..ports import Answer, Command, Reply, ReplyError
+from ..ports import Answer, Command, Reply, ReplyError, Unordered
 from .bounded_stream import BoundedStream, TooMuch
 
 Connect = Callable[[Endpoint, float], socket.socket]
@@ -42,6 +44,10 @@ Connect = Callable[[Endpoint, float], socket.socket]
 
 MOST_BYTES = 64 << 20
 """Bytes that one node may answer to one pipeline: ten times the names of keys that a move lists at a time."""
+MOST_LANES = 16
+"""Connections to one node."""
+LEAST_COMMANDS = 8
+"""Commands that are worth a connection more."""
 MOST_WORDS = 500
 """Characters of a server's error that are kept."""
 
@@ -87,15 +93,20 @@ class RespTransport:
         self._password = password
         self._user = user if password is not None else None
         self._connect = connect
-        self._connections: dict[Endpoint, _Bounded] = {}
+        self._connections: dict[tuple[Endpoint, int], _Bounded] = {}
         self._addresses: dict[str, str] = {}
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="resp")
 
     def ask(self, requests: Mapping[Endpoint, Sequence[Command]], *, timeout: float) -> dict[Endpoint, Answer]:
         """See `ports.Transport.ask`."""
-        wanted = {endpoint: batch for endpoint, batch in requests.items() if batch}
-        futures = {e: self._pool.submit(self._ask_one, e, batch, timeout) for e, batch in wanted.items()}
-        return {endpoint: future.result() for endpoint, future in futures.items()}
+        wanted = {endpoint: _parts(batch) for endpoint, batch in requests.items() if batch}
+        futures = {
+            endpoint: [
+                self._pool.submit(self._ask_one, (endpoint, lane), part, timeout) for lane, part in enumerate(parts)
+            ]
+            for endpoint, parts in wanted.items()
+        }
+        return {endpoint: _joined([future.result() for future in these]) for endpoint, these in futures.items()}
 
     def address(self, endpoint: Endpoint) -> str:
         """See `ports.Transport.address`; a name is looked up once."""
@@ -110,29 +121,30 @@ class RespTransport:
         self._connections.clear()
         self._pool.shutdown(wait=False)
 
-    def _ask_one(self, endpoint: Endpoint, batch: Sequence[Command], timeout: float) -> Answer:
+    def _ask_one(self, lane: tuple[Endpoint, int], batch: Sequence[Command], timeout: float) -> Answer:
+        endpoint = lane[0]
         try:
-            connection = self._connection(endpoint, timeout, time.monotonic() + timeout)
+            connection = self._connection(lane, timeout, time.monotonic() + timeout)
             connection.send_packed_command(connection.pack_commands([_revealed(c) for c in batch]), check_health=False)
             return [_read(connection) for _ in batch]
         except TooMuch as error:
-            self._drop(endpoint)
+            self._drop(lane)
             return Silence(endpoint, "unreadable", f"it answers without end: {error} to {len(batch)} commands")
         except (RedisError, OSError, ObservationError, ValueError, IndexError, RecursionError, MemoryError) as error:
-            self._drop(endpoint)
+            self._drop(lane)
             return _silence(endpoint, error, timeout)
 
-    def _connection(self, endpoint: Endpoint, timeout: float, deadline: float) -> _Bounded:
-        found = self._connections.get(endpoint)
+    def _connection(self, lane: tuple[Endpoint, int], timeout: float, deadline: float) -> _Bounded:
+        found = self._connections.get(lane)
         if found is not None:
             found.begin(deadline)
             if _stale(found):
-                self._drop(endpoint)
+                self._drop(lane)
                 found = None
         if found is None:
-            found = self._make(endpoint, timeout, deadline)
+            found = self._make(lane[0], timeout, deadline)
             found.connect()
-            self._connections[endpoint] = found
+            self._connections[lane] = found
         return found
 
     def _make(self, endpoint: Endpoint, timeout: float, deadline: float) -> _Bounded:
@@ -151,10 +163,27 @@ class RespTransport:
         connect = self._connect
         return _Bounded((lambda: connect(endpoint, timeout)) if connect else None, deadline, **options)
 
-    def _drop(self, endpoint: Endpoint) -> None:
-        found = self._connections.pop(endpoint, None)
+    def _drop(self, lane: tuple[Endpoint, int]) -> None:
+        found = self._connections.pop(lane, None)
         if found is not None:
             found.disconnect()
+
+
+def _parts(batch: Sequence[Command]) -> list[Sequence[Command]]:
+    """What goes over one connection each: every n-th command, where their order is nothing to the node."""
+    lanes = min(MOST_LANES, len(batch) // LEAST_COMMANDS) if isinstance(batch, Unordered) else 1
+    return [batch[lane::lanes] for lane in range(lanes)] if lanes > 1 else [batch]
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    """The answer to what was sent in parts; a silence of one is the silence of all."""
+    replies: list[Sequence[Reply]] = []
+    for answer in answers:
+        if isinstance(answer, Silence):
+            return answer
+        replies.append(answer)
+    count = sum(map(len, replies))
+    return tuple(replies[n % len(replies)][n // len(replies)] for n in range(count)) if len(replies) > 1 else replies[0]
 
 
 def resolve(host: str) -> str:

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..adapters import environment, ledger, report_files, run_context, terminal
+from ..adapters import environment, ledger, report_files, terminal
 from ..adapters.clock import RealClock
 from ..adapters.environment import Environment
 from ..adapters.host_shell import HostShell
 from ..adapters.lock import hold_or_warn
+from ..adapters.run_records import record_of
 from ..adapters.ssh import SshTunnels
 from ..adapters.supervisor import HostsSupervisor
 from ..control.converging import Means
@@ -27,9 +27,9 @@ from ..control.identities import proved
 from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import plan_text
 from ..core.host import preflight
-from ..errors import PlanError, ShardwrightError, SpecError
+from ..errors import ShardwrightError
 from ..model.report import Finding, Severity
-from ..model.run import Command, RunRecord, Verdict
+from ..model.run import Command, RunRecord
 from .logins import admit as logins_admit
 from .logins import endpoints, rotation
 from .results import Result
@@ -90,9 +90,9 @@ class _Call:
                 further = (*warned, *findings(self))
                 proof = act(loaded.topology, means, canary=loaded.spec.canary, further=further)
         except ShardwrightError as error:
-            self._record(None, error)
+            self._record(error)
             raise
-        record = self._record(proof, None)
+        record = self._record(proof)
         text = _shown(proof, record)
         self.say(text)
         changed = proof.outcome is not None and proof.outcome.changed
@@ -109,9 +109,18 @@ class _Call:
         }
         return result if proof.report.healthy else result | {"failed": True, "msg": text, "exit_code": 1}
 
-    def _record(self, proof: Proof | None, error: ShardwrightError | None) -> RunRecord:
-        record = _record(self, proof, error)
-        report_files.write_reports(self.reports, proof.report if proof else None, record)
+    def _record(self, ended: Proof | ShardwrightError) -> RunRecord:
+        record = record_of(
+            self.command,
+            self.environment.path,
+            self.environment.spec.name,
+            self.started,
+            ended,
+            before=self.admitted,
+            host_changes=((name, text) for name, result in _each(self.hosts) for text in result.get("done", ())),
+            warnings=(f"{p.path}: {p.found} [{p.code}]" for p in self.environment.warnings),
+        )
+        report_files.write_reports(self.reports, ended.report if isinstance(ended, Proof) else None, record)
         ledger.append(self.reports, record)
         return record
 
@@ -212,38 +221,6 @@ def findings(call: _Call) -> Iterator[Finding]:
 
 def _each(hosts: HostResults) -> Iterable[tuple[str, Mapping[str, Any]]]:
     return ((name, result) for name, results in hosts.items() for result in results)
-
-
-def _record(call: _Call, proof: Proof | None, error: ShardwrightError | None) -> RunRecord:
-    done = tuple((name, text) for name, result in _each(call.hosts) for text in result.get("done", ()))
-    verdict = Verdict.PROVED if proof is not None and proof.report.healthy else Verdict.NOT_PROVED
-    if error is not None:
-        untouched = not (done or error.done or call.admitted)
-        verdict = Verdict.REFUSED if isinstance(error, SpecError | PlanError) and untouched else Verdict.FAILED
-    moment = datetime.fromtimestamp(call.started, UTC)
-    outcome = proof.outcome if proof else None
-    return RunRecord(
-        run_id=run_context.run_id(moment),
-        cluster=call.environment.spec.name,
-        command=call.command,
-        started=run_context.started(moment),
-        seconds=round(time.time() - call.started, 1),
-        actor=run_context.actor(),
-        tool_version=run_context.tool_version(),
-        verdict=verdict,
-        exit_code=error.exit_code if error else 0 if verdict is Verdict.PROVED else 1,
-        spec_sha256=run_context.spec_sha256(call.environment.path),
-        plan_fingerprint=outcome.first.fingerprint if outcome else "",
-        host_changes=done,
-        steps=(
-            *call.admitted,
-            *(error.done if error else ()),
-            *(str(step) for phase in (outcome.phases if outcome else ()) for step in phase.steps),
-        ),
-        warnings=tuple(f"{p.path}: {p.found} [{p.code}]" for p in call.environment.warnings),
-        error_code=error.code if error else "",
-        error=str(error) if error else "",
-    )
 
 
 def _shown(proof: Proof, record: RunRecord) -> str:

@@ -275,7 +275,7 @@ def _carry_out(visit: _Visit, found: tuple[Change, ...], wait: int, allow: Seque
     output = visit.remote.change(text, deadline=carrying.deadline(found, wait))
     came = batches.result(output.lines, found, output.ok, output.errors)
     if came.failure is not None:
-        raise explained(host, came.failure, visit.environment.spec.security.password)
+        raise explained(host, came.failure, visit.environment.spec.security)
     if again:
         if came.state is None or not came.state.complete:
             visit.look()

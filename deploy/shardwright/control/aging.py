@@ -6,7 +6,7 @@ Files are written before the cluster is converged, so a process that is newer th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..core.outdated import by_host, by_view, dropped, questions
@@ -46,6 +46,10 @@ class Ages:
                     outdated[endpoint] = reasons
         memory = {endpoint: start.memory for endpoint, start in self.starts.items() if start.memory}
         return replace(state, outdated=outdated, refused=frozenset(self.refused), memory=memory)
+
+    def only(self, nodes: Collection[str]) -> Ages:
+        """What is known of these, as they are printed: all others count as they run."""
+        return replace(self, starts={e: start for e, start in self.starts.items() if str(e) in nodes})
 
     def excuses(self, endpoint: Endpoint) -> bool:
         """Whether a setting that this server refuses may be had by starting it anew."""

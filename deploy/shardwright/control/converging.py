@@ -95,7 +95,7 @@ def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = No
     Args:
         topology: what should be.
         means: what to work with.
-        fitting: a plan that was read before; the first plan must be that one.
+        fitting: a plan that was read before; the first plan must be that one, and no server is restarted that is not in it.
 
     Raises:
         ObservationError: a node gave no view.
@@ -110,11 +110,12 @@ def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = No
         topology, state = wished, look(wished, means.transport)
     if means.restart:
         refuse_way(state, known.starts)
-    state = _aged(topology, state, known, means)
+    consented = known if fitting is None else known.only(fitting.restarts)
+    state = _aged(topology, state, consented, means)
     made = plan(topology, state)
     outcome = Outcome(topology, state, made, ages=known)
     try:
-        _phases(outcome, made, known, means)
+        _phases(outcome, made, consented, means)
     except ShardwrightError as error:
         error.after(str(step) for phase in outcome.phases for step in phase.steps)
         raise

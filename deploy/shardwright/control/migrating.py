@@ -22,7 +22,7 @@ from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.secret import Secret
 from ..model.slots import SlotSet
 from ..model.wire import Answer, Command, Reply, ReplyError
-from ..ports import Clock, Transport
+from ..ports import Clock, Transport, Unordered
 from .key_sizes import KeySizes
 from .migrating_atomically import migrate_atomically
 from .pacing import BURST, Pace
@@ -92,15 +92,16 @@ def migrate(
 
 
 def _exchange(lanes: Sequence[_Lane], transport: Transport, clock: Clock, pace: Pace) -> None:
-    """One round of all lanes: what several have for one node goes in one pipeline, and each gets its part of the answer."""
-    requests: dict[Endpoint, list[Command]] = {}
+    """One round of all lanes: what several have for one node goes in one request, and each gets its part of the answer."""
+    requests: dict[Endpoint, Sequence[Command]] = {}
     parts: list[list[tuple[Endpoint, int, int]]] = []
     for lane in lanes:
         part = []
         for node, batch in lane.next().items():
-            pipeline = requests.setdefault(node, [])
-            part.append((node, len(pipeline), len(pipeline) + len(batch)))
-            pipeline += batch
+            before = requests.get(node, Unordered())
+            part.append((node, len(before), len(before) + len(batch)))
+            free = isinstance(before, Unordered) and isinstance(batch, Unordered)
+            requests[node] = Unordered((*before, *batch)) if free else (*before, *batch)
         parts.append(part)
     pace.begin()
     started = clock.now()
@@ -119,9 +120,9 @@ def _cut(answer: Answer, first: int, last: int) -> Answer:
 class _Lane:
     """The moves of one source, in turn: a small machine that says what to send next and takes in what came back.
 
-    Stages of a window: ``open`` (target), ``mark`` (source, which also lists keys), ``sizes``, ``closer``, ``keys`` and
-    ``list`` until the source holds nothing, ``take`` (target), ``give`` (source and all who should know); and ``compare``
-    where a key is on both ends.
+    Stages of a window: ``open`` (target), ``mark`` and ``facts`` (source, which then lists keys), ``sizes``, ``closer``,
+    ``keys`` and ``list`` until the source holds nothing, ``take`` (target), ``give`` (source and all who should know); and
+    ``compare`` where a key is on both ends.
     """
 
     moves: list[MigrateSlots]
@@ -153,15 +154,16 @@ class _Lane:
         """Whether no move is left."""
         return not self.moves
 
-    def next(self) -> dict[Endpoint, list[Command]]:
+    def next(self) -> dict[Endpoint, Sequence[Command]]:
         """The nodes to speak to and the commands for each."""
         step = self.moves[0]
         if self._stage == "open":
             self._window = [*self._left.take(WINDOW)]
             return {step.target: _set_slots(self._window, "IMPORTING", step.node_id)}
         if self._stage == "mark":
-            mark = _set_slots(self._window, "MIGRATING", step.target_id)
-            return {step.node: [*mark, *_FACTS, *self._list_keys()]}
+            return {step.node: _set_slots(self._window, "MIGRATING", step.target_id)}
+        if self._stage == "facts":
+            return {step.node: [*_FACTS, *self._list_keys()]}
         if self._stage == "sizes":
             return {step.node: self._sizes.sample(self._held)}
         if self._stage == "closer":
@@ -198,10 +200,11 @@ class _Lane:
         if self._stage == "open":
             self._stage = "mark"
         elif self._stage == "mark":
-            facts = len(self._window)
-            self._sizes.learn_mean(answer[facts], answer[facts + 1])
-            self._patience = patience(answer[facts + 2])
-            self._take_keys(answer[facts + len(_FACTS) :])
+            self._stage = "facts"
+        elif self._stage == "facts":
+            self._sizes.learn_mean(answer[0], answer[1])
+            self._patience = patience(answer[2])
+            self._take_keys(answer[len(_FACTS) :])
         elif self._stage == "list":
             self._take_keys(answer)
         else:
@@ -319,8 +322,9 @@ class _Lane:
             self._left = self.moves[0].slots
 
 
-def _set_slots(slots: Sequence[int], what: str, node_id: str) -> list[Command]:
-    return [("CLUSTER", "SETSLOT", slot, what, node_id) for slot in slots]
+def _set_slots(slots: Sequence[int], what: str, node_id: str) -> Unordered:
+    """Valkey holds each back until its replicas have it: as unordered ones they wait together."""
+    return Unordered(("CLUSTER", "SETSLOT", slot, what, node_id) for slot in slots)
 
 
 def failures_of(failed: Mapping[MigrateSlots, Failure]) -> str:

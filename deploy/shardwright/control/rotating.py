@@ -10,7 +10,7 @@ what the server holds in `masterauth` proves the same and refuses no write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.logins import ASKED, admit_commands, passwords, retire_commands, standing, use_commands, valid
@@ -61,13 +61,22 @@ class Rotation:
         main: the run's transport, which logs in with `security.password`.
         knock: opens another one that logs in with just this, or with nothing.
         writes_files: whether the same run brings the servers' files in line; else a restart brings the old one back.
+        retires: whether anything may be refused in the end.
+        begun: whether the same run has changed passwords before this.
     """
 
     security: Security
     main: Transport
     knock: Knock = field(repr=False)
     writes_files: bool = True
+    retires: bool = True
+    begun: bool = False
     done: list[Phase] = field(default_factory=list)
+
+    @property
+    def stale_files(self) -> bool:
+        """Whether running servers were changed by this run, and their files were not."""
+        return (self.begun or bool(self.done)) and not self.writes_files
 
     def survey(self, endpoints: Iterable[Endpoint], *, anew: bool = False) -> Survey:
         """Ask every server, with the first password that it takes; `anew`: by new logins only."""
@@ -124,18 +133,26 @@ class Rotation:
         for plan_phase in (lambda s: admit_phase(s, valid(self.security)), use_phase):
             found = self._carry_out(plan_phase, found, progress)
 
-    def retire(self, endpoints: Iterable[Endpoint], progress: Progress = silent) -> None:
+    def retire(
+        self, endpoints: Iterable[Endpoint], progress: Progress = silent, *, read: Collection[str] | None = None
+    ) -> None:
         """Let every server refuse what is no longer to be taken. For a cluster that is whole.
+
+        Args:
+            endpoints: all servers.
+            progress: hears of it.
+            read: the steps of a plan that was read before, as they are worded; nothing is refused that is not in it.
 
         Raises:
             ApplyError: ``password-not-admitted``: some servers don't take or use the new one, so that nothing was refused;
                 or they did not do as they were told.
         """
-        if self.security.password is None:
+        if self.security.password is None or not self.retires:
             return
         wanted = valid(self.security)
         found = self.survey(endpoints)
-        if retire_phase(found.standings, wanted) is None:
+        phase = retire_phase(found.standings, wanted)
+        if phase is None or (read is not None and any(str(step) not in read for step in phase.steps)):
             return
         unready = {e for e, s in found.standings.items() if (not s.open and wanted - s.takes) or not s.replicates}
         unready |= set(found.unheard)

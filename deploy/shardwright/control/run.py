@@ -121,7 +121,8 @@ def form_and_verify(
     state, ghosts = _stay_forgotten(fitted, state, outcome, means)
     if means.rotation is not None:
         if not not_whole(fitted, state):
-            means.rotation.retire(_servers(fitted), means.progress)
+            read = None if fitting is None else fitting.steps
+            means.rotation.retire(_servers(fitted), means.progress, read=read)
         outcome.phases[:] = means.rotation.around(outcome.phases)
     found = [*further, *ghosts, *_outdated(fitted, state, outcome.ages)]
     return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
@@ -157,7 +158,7 @@ def _logins(topology: Topology, means: Means) -> list[Finding]:
             found.standings,
             retired=rotation.takers(Given.RETIRED, names)[0] if security.retired else None,
             previous=rotation.takers(Given.PREVIOUS, names)[0] if security.previous else None,
-            stale_files=bool(rotation.done) and not rotation.writes_files,
+            stale_files=rotation.stale_files,
         )
     ]
 

@@ -44,11 +44,11 @@ def digest(secret: Secret) -> str:
 
 
 def masked(text: str, security: Security) -> str:
-    """A server's configuration without its passwords and their hashes."""
-    for secret in passwords(security).values():
-        forms = {secret.reveal(), quote(secret.reveal()), digest(secret)}
-        for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, "***")
+    """A text without the passwords of the cluster, as they are, quoted, and as the hashes of ACL rules."""
+    given = [secret.reveal() for secret in passwords(security).values() if len(secret)]
+    forms = {form for word in given for form in (word, quote(word), hashlib.sha256(word.encode()).hexdigest())}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     return text
 
 

@@ -27,7 +27,6 @@ from ..core.planning.staleness import refuse_stale
 from ..errors import ObservationError, ShardwrightError
 from ..model.progress import Progress, silent
 from ..model.report import Finding, Severity
-from ..model.run import Verdict
 from ..ports import Transport
 from . import logins, recording
 from .busprobe import HostProber
@@ -79,9 +78,9 @@ def admit() -> Commands:
         yield FunctionCommand(fail, (), {})
         return
     finally:
+        run.admitted = rotation.done
         progress.close()
         rotation.main.close()
-        run.admitted = rotation.done
     if rotation.done:
         yield FunctionCommand(succeed, (), {})
 
@@ -136,8 +135,6 @@ def _prove(state: State, run: Run, work: Callable[..., Proof]) -> Proof:
     finally:
         progress.close()
         means.transport.close()
-    if proof.outcome is not None:
-        proof.outcome.phases[:0] = run.admitted
     run.outcome = proof
     _keep_restarts(run, proof)
     _show(run, proof)
@@ -153,15 +150,8 @@ def _keep_restarts(run: Run, proof: Proof) -> None:
 
 
 def _show(run: Run, proof: Proof) -> None:
-    healthy, outcome = proof.report.healthy, proof.outcome
-    run.exit_code = 0 if healthy else 1
-    record = recording.record_of(
-        run,
-        Verdict.PROVED if healthy else Verdict.NOT_PROVED,
-        run.exit_code,
-        fingerprint=outcome.first.fingerprint if outcome else "",
-        steps=tuple(str(step) for phase in outcome.phases for step in phase.steps) if outcome else (),
-    )
+    record = recording.record_of(run, proof)
+    run.exit_code = record.exit_code
     machine_reads = "--json" in sys.argv
     terminal.report_table(proof.report, record, terminal.console_on(sys.stderr if machine_reads else sys.stdout))
     recording.write(run, proof.report, record)
@@ -196,7 +186,7 @@ def transport_to(state: State, run: Run) -> Transport:
 
 
 def _means(state: State, run: Run, progress: Progress) -> Means:
-    """What the run works with. Whoever read a plan without restarts has not consented to any."""
+    """What the run works with."""
     security = run.environment.spec.security
     rotation = logins.rotation(state, run)
     allowed = tuple(name for name in run.allow.split(",") if name)
@@ -208,7 +198,7 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
         allowed,
         progress,
         HostSupervisor(state, run),
-        run.restart and (run.fitting is None or run.fitting.restarts),
+        run.restart,
         rotation,
         run.bytes_per_second,
     )

@@ -27,10 +27,20 @@ def knocking(state: State, run: Run) -> Knock:
 
 
 def rotation(state: State, run: Run) -> Rotation:
-    """What changes passwords in this run; its `main` is the run's transport. Hosts that were left out keep their files."""
+    """What changes passwords in this run; its `main` is the run's transport.
+
+    Hosts that were left out keep files with the old password, so nothing is refused before they were taken in again.
+    """
     security, knock = run.environment.spec.security, knocking(state, run)
     everywhere = all(result.state is not None for result in run.hosts.values())
-    return Rotation(security, knock(security.password), knock, writes_files=everywhere)
+    return Rotation(
+        security,
+        knock(security.password),
+        knock,
+        writes_files=everywhere,
+        retires=everywhere,
+        begun=bool(run.admitted),
+    )
 
 
 def files_change(run: Run) -> bool:

@@ -215,7 +215,7 @@ def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) 
     for code, words in came.warnings:
         result.warn(code, words)
     if came.failure is not None:
-        raise explained(result.spec, came.failure, run.environment.spec.security.password)
+        raise explained(result.spec, came.failure, run.environment.spec.security)
     if not again:
         return
     if came.state is None or not came.state.complete:

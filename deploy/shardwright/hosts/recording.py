@@ -7,14 +7,13 @@ can't be written is said and does not hide the error that ended the run.
 from __future__ import annotations
 
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ..adapters import ledger, report_files, run_context
-from ..errors import PlanError, ShardwrightError, SpecError
+from ..adapters import ledger, report_files, run_records
+from ..control.run import Proof
+from ..errors import ShardwrightError
 from ..model.report import Report
-from ..model.run import Command, RunRecord, Verdict
+from ..model.run import Command, RunRecord
 from .results import Run
 
 _SCRIPTS = {
@@ -42,37 +41,18 @@ def check_writable(run: Run) -> None:
     ledger.check_writable(run.reports)
 
 
-def record_of(
-    run: Run, verdict: Verdict, exit_code: int, *, fingerprint: str = "", steps: tuple[str, ...] = ()
-) -> RunRecord:
-    """The record of `run` as it ended.
-
-    Args:
-        run: with its changes, warnings and error.
-        verdict: how it ended.
-        exit_code: of the process.
-        fingerprint: of the plan that was made.
-        steps: of the cluster that were done, in order.
-    """
-    moment = datetime.fromtimestamp(run.started, UTC)
-    error = run.error
-    return RunRecord(
+def record_of(run: Run, ended: Proof | ShardwrightError) -> RunRecord:
+    """The record of `run` as it ended, with what was done about passwords before files were written."""
+    return run_records.record_of(
+        run.command or Command.DEPLOY,
+        run.environment.path,
+        run.environment.spec.name,
+        run.started,
+        ended,
         run_id=run.run_id,
-        cluster=run.environment.spec.name,
-        command=run.command or Command.DEPLOY,
-        started=run_context.started(moment),
-        seconds=round(time.time() - run.started, 1),
-        actor=run_context.actor(),
-        tool_version=run_context.tool_version(),
-        verdict=verdict,
-        exit_code=exit_code,
-        spec_sha256=run_context.spec_sha256(run.environment.path),
-        plan_fingerprint=fingerprint,
+        before=(str(step) for phase in run.admitted for step in phase.steps),
         host_changes=run.host_changes,
-        steps=steps,
         warnings=warnings_of(run),
-        error_code=error.code if error else "",
-        error="\n".join(x for x in (error.message, error.hint) if x) if error else "",
     )
 
 
@@ -105,9 +85,7 @@ def record_failure(run: Run) -> None:
     error = run.error
     if run.command is None or error is None:
         return
-    steps = (*(str(step) for phase in run.admitted for step in phase.steps), *error.done)
-    refused = isinstance(error, SpecError | PlanError) and not run.host_changes and not steps
-    record = record_of(run, Verdict.REFUSED if refused else Verdict.FAILED, error.exit_code, steps=steps)
+    record = record_of(run, error)
     run.recorded = False  # what was proved before the error is not how the run ended
     try:
         write(run, None, record)

@@ -31,6 +31,7 @@ class SavedPlan:
     steps: tuple[str, ...]
 
     @property
-    def restarts(self) -> bool:
-        """Whether any step starts a server anew."""
-        return any(step.startswith("restart ") for step in self.steps)
+    def restarts(self) -> frozenset[str]:
+        """The nodes that some step starts anew, as they are printed."""
+        begun = (step.removeprefix("restart ") for step in self.steps if step.startswith("restart "))
+        return frozenset(node.partition(": ")[0] for node in begun)

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from shardwright.core.logins import admit_commands, passwords, retire_commands, standing, use_commands, valid
+from shardwright.core.logins import admit_commands, masked, passwords, retire_commands, standing, use_commands, valid
 from shardwright.core.planning.rotating import admit_phase, retire_phase, use_phase
 from shardwright.core.verification.passwords import password_findings
 from shardwright.errors import ObservationError
@@ -120,3 +120,10 @@ def test_findings_on_open_servers_others_passwords_and_files() -> None:
         ("password-unnamed", "warning", "b"),
         ("password-files", "warning", "files"),
     }
+
+
+def test_no_password_of_a_rotation_is_shown_nor_a_part_of_one() -> None:
+    security = Security(Secret("night"), previous=Secret("nightingale"), retired=Secret('a "b'))
+    said = f'night nightingale a "b "a \\"b" {sha("night")} #{sha("nightingale")}'
+    assert masked(said, security) == "*** *** *** *** *** #***"
+    assert masked("as it is", Security(open=True)) == "as it is"

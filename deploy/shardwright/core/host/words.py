@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...errors import ApplyError
-from ...model.secret import Secret
-from ...model.spec import HostSpec
+from ...model.spec import HostSpec, Security
+from ..logins import masked
 from .batches import Failure
 
 
@@ -14,13 +14,8 @@ def subject(host: HostSpec) -> str:
     return f"{host.name} ({host.address}{zone})"
 
 
-def masked(text: str, password: Secret | None) -> str:
-    """The text without the password, should a command on the host have repeated it."""
-    return text.replace(password.reveal(), "***") if password is not None and len(password) else text
-
-
-def explained(host: HostSpec, failure: Failure, password: Secret | None) -> ApplyError:
-    """The error of a change that was not made."""
+def explained(host: HostSpec, failure: Failure, security: Security) -> ApplyError:
+    """The error of a change that was not made, without the passwords that a command on the host may have repeated."""
     doing = failure.change.text if failure.change else "a batch of changes"
-    text = f"{subject(host)}: {doing}: {masked(failure.seen, password)}; not done, and nothing after it"
-    return ApplyError(failure.code, text, hint=masked(failure.hint, password))
+    text = f"{subject(host)}: {doing}: {masked(failure.seen, security)}; not done, and nothing after it"
+    return ApplyError(failure.code, text, hint=masked(failure.hint, security))

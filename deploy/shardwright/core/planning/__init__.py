@@ -89,9 +89,11 @@ def require_consent(made: Plan, allowed: Iterable[str]) -> None:
     if not missing:
         return
     lines = "\n".join(f"- {hazard.code}: {hazard.message}" for hazard in missing)
-    codes = " ".join(f"--allow {code}" for code in sorted({hazard.code for hazard in missing}))
+    codes = sorted({hazard.code for hazard in missing})
+    words, listed = " ".join(f"--allow {code}" for code in codes), ",".join(codes)
     raise PlanError(
         "hazard-not-allowed",
         f"the plan is dangerous and was not allowed; nothing was changed:\n{lines}",
-        hint=f"if that is what you want: shardwright apply {codes} (pyinfra: --data allow={missing[0].code})",
+        hint=f"if that is what you want: shardwright apply {words} "
+        f"(pyinfra: --data allow={listed}; ansible-playbook: -e cluster_allow={listed})",
     )
