@@ -141,6 +141,7 @@ def wipe(made: Lab, index: int) -> str:
     return old
 
 
+@pytest.mark.usefixtures("short_ban")
 def test_a_replica_that_lost_everything_is_taken_back_and_its_old_identity_forgotten(tmp_path: Path) -> None:
     with lab(tmp_path) as made:
         made.converge()
@@ -207,6 +208,7 @@ def test_all_nodes_with_other_addresses_find_each_other_again(tmp_path: Path) ->
         assert_proved(made)
 
 
+@pytest.mark.usefixtures("short_ban")
 def test_a_primary_that_lost_everything_is_replaced_by_its_replica_and_taken_back(tmp_path: Path) -> None:
     """Asked for while the servers are still settling it: the run waits for the failover, and forgets the old identity."""
     with lab(tmp_path, settings={"cluster-node-timeout": "1000"}) as made:

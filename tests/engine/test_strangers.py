@@ -225,6 +225,7 @@ def test_primaries_of_one_epoch_are_told_apart_in_the_end(tmp_path: Path) -> Non
         assert len(set(epochs)) == 3
 
 
+@pytest.mark.usefixtures("short_ban")
 def test_a_dead_member_elsewhere_is_forgotten_and_keeps_nobody_from_healing(tmp_path: Path) -> None:
     """A host was replaced by another one, and nobody told the servers to forget it."""
     with lab(tmp_path, spare=1, settings={"cluster-node-timeout": "1000"}) as made:
