@@ -196,6 +196,38 @@ class TestOneAfterTheOther:
         assert result.code == 0, result
         assert changes_of(result) == ["start node:6381"]
 
+    def test_verifying_alone_changes_nothing_and_sees_a_server_that_is_down(self, pair: Pair) -> None:
+        proved = pair.ansible.play(playbook="shardwright.deploy.verify")
+        assert proved.changed_nothing, proved
+        assert "16,384 of 16,384 slots served" in proved.out
+        pair.by_pyinfra.exec("systemctl stop shardwright-trial@6381")
+        result = pair.ansible.play(playbook="shardwright.deploy.verify")
+        assert result.code == 2, result
+        assert "6381" in result.out + result.err
+        assert (
+            pair.by_pyinfra.exec("systemctl is-active shardwright-trial@6381", check=False).stdout.strip() == "inactive"
+        )
+        last = (pair.ansible.directory / "reports" / "ledger.jsonl").read_text().splitlines()[-1]
+        assert json.loads(last)["run"]["command"] == "verify"
+        assert json.loads(last)["run"]["verdict"] != "proved"
+        pair.by_pyinfra.exec("systemctl start shardwright-trial@6381")
+
+    def test_what_only_a_restart_changes_is_rolled_out_by_a_play(self, pair: Pair) -> None:
+        asked = "for port in $(seq 6379 6384); do systemctl show -p MainPID --value shardwright-trial@$port; done"
+        before = pair.by_pyinfra.exec(asked).stdout.split()
+        text = (pair.ansible.directory / "cluster.yml").read_text()
+        pair.ansible.write(text.replace("settings: {", "settings: {tcp-backlog: 600, "))
+        kept = pair.ansible.play("-e", "cluster_restart=false")
+        assert kept.code == 0, kept
+        assert pair.by_pyinfra.exec(asked).stdout.split() == before
+        assert {settings_of(pair.by_pyinfra, port)["tcp-backlog"] for port in PORTS} == {"511"}
+        result = pair.ansible.play()
+        assert result.code == 0, result
+        assert {settings_of(pair.by_pyinfra, port)["tcp-backlog"] for port in PORTS} == {"600"}
+        assert set(pair.by_pyinfra.exec(asked).stdout.split()) & set(before) == set()
+        again = pair.ansible.play()
+        assert again.changed_nothing, again
+
 
 def entered(host: LabHost) -> int:
     """How many commands sudo has run for us, by the host's own journal: one a visit."""
@@ -265,6 +297,11 @@ class TestFailures:
         running = [h.exec("pgrep -c valkey-server", check=False).stdout.strip() for h in hosts]
         assert running == ["0", "0"]
         hosts[1].exec(["rm", "-r", "/etc/shardwright/trial/6379.conf"])
+
+        lab.faults.block_port(hosts[1], 16379, hosts[0])
+        closed = cluster.play("-vvv")
+        explained(closed, "bus-port-closed", f"{hosts[0].address}:6379", f"{hosts[1].address}:6379", "16379")
+        lab.faults.heal(hosts[1])
         last = cluster.play()
         assert last.code == 0, last
         assert "16,384 of 16,384 slots served" in last.out

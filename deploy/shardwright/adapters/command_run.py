@@ -17,7 +17,7 @@ from ..model.report import Finding
 from ..model.run import RunRecord
 from ..model.secret import Secret
 from ..model.spec import ClusterSpec, Transport
-from ..ports import Supervisor
+from ..ports import BusProber, Supervisor
 from . import ledger, report_files, terminal
 from .clock import RealClock
 from .environment import Environment
@@ -53,11 +53,15 @@ def means_for(
             if held is not None:
                 ending.callback(held.release)
         supervisor: Supervisor | None = None
-        if tunnels is not None and restart:
+        prober: BusProber | None = None
+        if tunnels is not None:
+            from .bus_prober import ShellProber
             from .host_shell import HostShell
             from .supervisor import HostsSupervisor
 
-            supervisor = HostsSupervisor(Environment(Path(), spec), HostShell(tunnels))
+            shell, environment = HostShell(tunnels), Environment(Path(), spec)
+            prober = ShellProber(environment, shell, lambda text: print(f"WARNING {text}", file=sys.stderr))
+            supervisor = HostsSupervisor(environment, shell) if restart else None
         connect = tunnels.connect if tunnels is not None and spec.transport is Transport.SSH else None
 
         def knock(password: Secret | None) -> RespTransport:
@@ -72,7 +76,7 @@ def means_for(
             ending.callback(shown.close)
             progress = shown
         password = spec.security.password
-        means = Means(transport, RealClock(), None, password, allow, progress, supervisor, rotation=rotation)
+        means = Means(transport, RealClock(), prober, password, allow, progress, supervisor, rotation=rotation)
         yield means, warned
 
 

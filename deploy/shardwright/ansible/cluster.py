@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adapters import environment, ledger, report_files, terminal
+from ..adapters.bus_prober import ShellProber
 from ..adapters.clock import RealClock
 from ..adapters.environment import Environment
 from ..adapters.host_shell import HostShell
@@ -65,13 +66,14 @@ class _Call:
                 if held is not None:
                     ending.callback(held.release)
             seen = {name: start for _, result in _each(self.hosts) for name, start in result.get("starts", {}).items()}
-            supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, HostShell(tunnels)))
-            logins = rotation(spec, tunnels)
+            shell = HostShell(tunnels)
+            supervisor = PlaySupervisor(seen, topology, HostsSupervisor(self.environment, shell))
+            logins = rotation(spec, tunnels, everywhere=not self.left_out, begun=bool(self.admitted))
             ending.callback(logins.main.close)
             means = Means(
                 logins.main,
                 RealClock(),
-                None,
+                ShellProber(self.environment, shell, self.say),
                 spec.security.password,
                 tuple(self.allow),
                 terminal.PlainProgress(_Lines(self.say)),
@@ -80,6 +82,12 @@ class _Call:
                 rotation=logins,
             )
             yield means, warned
+
+    @property
+    def left_out(self) -> list[str]:
+        """Hosts that this play did not look at."""
+        seen = {name for name, result in _each(self.hosts) if "wanted" in result}
+        return [host.name for host in self.environment.spec.hosts if host.name not in seen]
 
     def work(self, act: Callable[..., Proof]) -> Result:
         """Act on the cluster, and leave the record, whatever comes of it."""
@@ -208,9 +216,8 @@ def findings(call: _Call) -> Iterator[Finding]:
             yield Finding(code, Severity.WARNING, name, text)
         if "clock" in result:
             clocks[name] = (float(result["clock"][0]), float(result["clock"][1]))
-    seen = {name for name, result in _each(call.hosts) if "wanted" in result}
-    if left_out := [h.name for h in call.environment.spec.hosts if h.name not in seen]:
-        names = ", ".join(left_out)
+    if call.left_out:
+        names = ", ".join(call.left_out)
         text = f"left out of this play, so files, services and kernel settings were not looked at: {names}"
         yield Finding(
             "host-left-out", Severity.WARNING, "hosts", text, "run the whole site playbook, without --limit and --tags"

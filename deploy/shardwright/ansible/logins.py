@@ -26,10 +26,18 @@ def knocking(spec: ClusterSpec, tunnels: SshTunnels) -> Knock:
     return knock
 
 
-def rotation(spec: ClusterSpec, tunnels: SshTunnels) -> Rotation:
-    """What changes passwords in this play; its `main` is the play's transport."""
+def rotation(spec: ClusterSpec, tunnels: SshTunnels, *, everywhere: bool = True, begun: bool = False) -> Rotation:
+    """What changes passwords in this play; its `main` is the play's transport.
+
+    Args:
+        spec: of the cluster.
+        tunnels: ways to its servers.
+        everywhere: all hosts are in the play; else files of some keep the old password, so that nothing is refused.
+        begun: the play has changed passwords before this.
+    """
     knock = knocking(spec, tunnels)
-    return Rotation(spec.security, knock(spec.security.password), knock)
+    main = knock(spec.security.password)
+    return Rotation(spec.security, main, knock, writes_files=everywhere, retires=everywhere, begun=begun)
 
 
 def endpoints(topology: Topology) -> Mapping[str, Endpoint]:
