@@ -132,6 +132,10 @@ def test_deploy_prove_repeat_and_remove(local: Local) -> None:
     gone = local.run("remove", "--data", f"confirm_data={local.name}")
     assert gone.code == 0, gone
     assert list(local.base.rglob("*")) == []
+    runs = [json.loads(line)["run"] for line in (local.directory / "reports" / "ledger.jsonl").read_text().splitlines()]
+    assert [run["verdict"] for run in runs] == ["proved", "proved", "done", "refused", "done"]
+    assert any("delete the data" in str(change) for change in runs[-1]["host_changes"]), runs[-1]["host_changes"]
+    assert not any("delete the data" in str(change) for change in runs[2]["host_changes"])
 
 
 def test_data_of_a_removed_cluster_is_taken_up_again(local: Local) -> None:

@@ -1,4 +1,4 @@
-"""The record of a run, made from how it ended: by a proof or by an error. The same for every front door."""
+"""The record of a run, made from how it ended: by a proof, by an error, or done. The same for every front door."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def record_of(
     spec_path: Path,
     cluster: str,
     started: float,
-    ended: Proof | ShardwrightError,
+    ended: Proof | ShardwrightError | None,
     *,
     run_id: str = "",
     before: Iterable[str] = (),
@@ -32,7 +32,8 @@ def record_of(
         spec_path: the cluster.yml.
         cluster: its name.
         started: seconds since 1970.
-        ended: what was found and done; or the error that ended it, which holds what was done before.
+        ended: what was found and done; or the error that ended it, which holds what was done before; None where it did
+            what was asked and there is nothing to prove.
         run_id: as it was given at the start; else made now.
         before: steps on the cluster that `ended` does not know of.
         host_changes: what was changed on hosts, as (host, text).
@@ -41,7 +42,9 @@ def record_of(
     moment = datetime.fromtimestamp(started, UTC)
     changes, steps = tuple(host_changes), tuple(before)
     fingerprint = error_code = error = ""
-    if isinstance(ended, ShardwrightError):
+    if ended is None:
+        verdict, exit_code = Verdict.DONE, 0
+    elif isinstance(ended, ShardwrightError):
         steps += ended.done
         untouched = isinstance(ended, SpecError | PlanError) and not (changes or steps)
         verdict, exit_code = Verdict.REFUSED if untouched else Verdict.FAILED, ended.exit_code

@@ -45,6 +45,7 @@ def remove() -> None:
     for stage in host.loop(Removal):  # type: ignore[no-untyped-call]
         operations.remove(name=stage.value, stage=stage, with_data=with_data)
     operations.say_what_is_left(name="Say what is left")
+    operations.record(name="Write the record")
 
 
 def prune() -> None:
@@ -53,6 +54,7 @@ def prune() -> None:
     operations.lock(name="Take the cluster's lock")
     operations.look(name="Look at the hosts", judge=False)
     pruning.drop_versions(name=Pruning.VERSIONS.value, keep=keep)
+    operations.record(name="Write the record")
 
 
 def _kept() -> int:

@@ -41,7 +41,7 @@ def check_writable(run: Run) -> None:
     ledger.check_writable(run.reports)
 
 
-def record_of(run: Run, ended: Proof | ShardwrightError) -> RunRecord:
+def record_of(run: Run, ended: Proof | ShardwrightError | None) -> RunRecord:
     """The record of `run` as it ended, with what was done about passwords before files were written."""
     return run_records.record_of(
         run.command or Command.DEPLOY,
