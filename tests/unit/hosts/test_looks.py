@@ -101,7 +101,8 @@ def test_an_empty_place(tmp_path: Path, path: str) -> None:
     assert {p.kind for _, p in state.paths} <= {"absent"}
     assert state.bundle_current is None
     assert state.holders(23090) == ()
-    assert [name for name, _ in state.kernel] == ["/proc/sys/kernel/pid_max"]
+    most = Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii").strip()
+    assert [(name, kernel.value) for name, kernel in state.kernel] == [("/proc/sys/kernel/pid_max", most)]
     free = shutil.disk_usage(tmp_path).total // 1024
     assert {disk.total for _, disk in state.disks} == {free}
     assert not (tmp_path / "base").exists()
