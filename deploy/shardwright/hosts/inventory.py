@@ -16,7 +16,7 @@ from pyinfra.context import ctx_state
 from ..adapters import environment
 from ..errors import Problem, SpecError
 from ..model.spec import HostSpec
-from . import hooks, jump, results
+from . import hooks, jump, results, sparing
 from .recording import command_of, record_failure
 
 CONNECT_SECONDS = 10
@@ -39,6 +39,7 @@ def load_inventory(inventory_file: str) -> dict[str, Hosts]:
         raise SystemExit(error.exit_code) from None
     config.CONNECT_TIMEOUT = CONNECT_SECONDS
     config.FAIL_PERCENT = 0
+    sparing.spare()
     state = ctx_state.get()  # type: ignore[no-untyped-call]
     if state is not None:
         run = results.begin(state, loaded)

@@ -101,7 +101,8 @@ def test_an_empty_place(tmp_path: Path, path: str) -> None:
     assert {p.kind for _, p in state.paths} <= {"absent"}
     assert state.bundle_current is None
     assert state.holders(23090) == ()
-    assert [name for name, _ in state.kernel] == ["/proc/sys/kernel/pid_max"]
+    most = Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii").strip()
+    assert [(name, kernel.value) for name, kernel in state.kernel] == [("/proc/sys/kernel/pid_max", most)]
     free = shutil.disk_usage(tmp_path).total // 1024
     assert {disk.total for _, disk in state.disks} == {free}
     assert not (tmp_path / "base").exists()
@@ -161,7 +162,8 @@ def test_a_part_that_hangs_is_cut_off_and_named(tmp_path: Path, path: str) -> No
     """As `df` does on a dead mount; the other parts still answer."""
     (tmp_path / "server").write_text("#!/bin/sh\nexec sleep 100\n")
     (tmp_path / "server").chmod(0o755)
-    text = questions.look([blueprint(tmp_path, 23090)]).replace("attempt 20 $name", "attempt 1 $name")
+    (tmp_path / "conf").write_text("")
+    text = hurried(questions.look([blueprint(tmp_path, 23090)]))
     done = subprocess.run(
         ["sh", "-c", text], env={"PATH": path}, capture_output=True, text=True, check=False, timeout=60
     )
@@ -169,6 +171,14 @@ def test_a_part_that_hangs_is_cut_off_and_named(tmp_path: Path, path: str) -> No
     assert [part.split()[0] for part in state.silent] == ["engine"]
     assert state.complete
     assert state.memory_kib
+    assert [name for name, _ in state.paths] == [str(tmp_path / "conf")], "no part tells twice"
+
+
+def hurried(script: str) -> str:
+    """The same script with deadlines of one second."""
+    text, count = re.subn(r"\b(attempt|limit) \d+ ", r"\1 1 ", script)
+    assert count == 3
+    return text
 
 
 @contextmanager
@@ -195,7 +205,7 @@ def test_a_dead_mount_is_named_in_time_and_nothing_is_done(environment: Environm
     dead = tmp_path / "base" / "data"
     dead.mkdir(parents=True)
     made = blueprint(tmp_path / "base", 23090)
-    text = re.sub(r"attempt \d+ ", "attempt 1 ", questions.look([made]))
+    text = hurried(questions.look([made]))
     with dead_mount(dead):
         done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=False, timeout=60)
     state = parse(done.stdout.splitlines())

@@ -1,11 +1,14 @@
 # shellcheck shell=sh
 # Looks at a host, changes nothing. Written for dash and busybox alike; prints one fact a line, fields parted by tabs.
 #
-# Run as: sh -c "$SELF" gather <part>, with SELF holding this text and the questions in SW_* variables (lists: one a line).
-# Every part runs in a process of its own with a deadline, because a hung mount must not silence the other parts.
-# A part that fails or is late is reported as `silent <part> <exit code>`; the whole never fails.
+# Run as: sh -c "$SELF" gather main, with SELF holding this text and the questions in SW_* variables (lists: one a line).
+# A hung mount must not silence the other parts: what one process for all parts did not bring in time is asked again, each
+# part in a process of its own with a deadline of its own. (A process for each part costs the host as much as the parts.)
+# A part that fails or is late then is reported as `silent <part> <exit code>`; the whole never fails.
 
 tab='	'
+newline='
+'
 
 say() {
   line=$1
@@ -31,8 +34,8 @@ part_base() {
     say os "$(uname -s)" "$(uname -r)" "" "" ""
   fi
   say arch "$(uname -m)"
-  libc=$( (getconf GNU_LIBC_VERSION || ldd --version 2>&1) 2>/dev/null | head -n 1)
-  say libc "$libc"
+  libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1)
+  say libc "${libc%%"$newline"*}"
   if [ -d /run/systemd/system ]; then say init systemd
   elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
   else say init none; fi
@@ -58,7 +61,9 @@ part_engine() {
     elif command -v rpm >/dev/null; then each "$SW_PACKAGES" one_rpm
     elif command -v apk >/dev/null; then each "$SW_PACKAGES" one_apk; fi
   fi
-  if [ -x "$SW_SERVER" ]; then say engine "$("$SW_SERVER" --version 2>&1 | head -n 1)" "$(readlink -f "$SW_SERVER")"
+  if [ -x "$SW_SERVER" ]; then
+    version=$("$SW_SERVER" --version 2>&1)
+    say engine "${version%%"$newline"*}" "$(readlink -f "$SW_SERVER")"
   elif [ -e "$SW_SERVER" ]; then say engine "it is there and can't be executed: look at its mount (noexec) and mode"; fi
   if [ -n "$SW_BUNDLE_CURRENT" ] && [ -L "$SW_BUNDLE_CURRENT" ]; then
     say bundle-current "$(readlink "$SW_BUNDLE_CURRENT")"
@@ -66,8 +71,7 @@ part_engine() {
 }
 
 part_paths() {
-  IFS='
-'
+  IFS=$newline
   set -f
   # shellcheck disable=SC2086
   set -- $SW_PATHS
@@ -76,12 +80,17 @@ part_paths() {
   sha256sum -- "$@" | while read -r line; do say sum "${line%% *}" "${line#*  }"; done
 }
 
+third() { # <fields>: of those that colons part
+  field=${1#*:*:}
+  printf %s "${field%%:*}"
+}
+
 part_user() {
   [ -n "$SW_USER" ] || return 0
   entry=$(getent passwd "$SW_USER" 2>/dev/null || grep "^$SW_USER:" /etc/passwd)
-  [ -z "$entry" ] || say user "$SW_USER" "$(printf %s "$entry" | cut -d : -f 3)" "$(printf %s "$entry" | cut -d : -f 7)"
+  [ -z "$entry" ] || say user "$SW_USER" "$(third "$entry")" "${entry##*:}"
   group=$(getent group "$SW_USER" 2>/dev/null || grep "^$SW_USER:" /etc/group)
-  [ -z "$group" ] || say group "$SW_USER" "$(printf %s "$group" | cut -d : -f 3)"
+  [ -z "$group" ] || say group "$SW_USER" "$(third "$group")"
 }
 
 one_instance() { # name|config|data|started|pidfile
@@ -101,15 +110,23 @@ one_instance() { # name|config|data|started|pidfile
   if [ -n "$started" ] && read_first "$started"; then say started "$name" "$first"; fi
 }
 
+one_directory() { # of an instance's configuration
+  config=${1#*|}
+  config=${config%%|*}
+  printf '%s/\n' "${config%/*}"
+}
+
 one_adopted() { # what the guard noted beside the configurations, of ports that are not asked for, too
   for note in "${1%/*}"/*.expected; do
-    [ ! -f "$note" ] || say adopted "$(basename "$note" .expected)"
+    [ -f "$note" ] || continue
+    note=${note##*/}
+    say adopted "${note%.expected}"
   done
 }
 
 part_instances() {
   each "$SW_INSTANCES" one_instance
-  each "$(printf '%s\n' "$SW_INSTANCES" | cut -d '|' -f 2 | sed 's,/[^/]*$,/,' | sort -u)" one_adopted
+  each "$(each "$SW_INSTANCES" one_directory | sort -u)" one_adopted
 }
 
 part_nodes() { # by our own script there, which knows whole lists of nodes from damaged ones; an old one says nothing
@@ -124,8 +141,11 @@ one_service() { # OpenRC
 part_services() {
   if [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
-    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload -- $SW_UNITS |
-      awk -v list="$SW_UNITS" 'BEGIN { split(list, unit, " "); n = 1 } /^$/ { n++; next } { print "unit\t" unit[n] "\t" $0 }'
+    set -- $SW_UNITS
+    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload -- "$@" |
+      while IFS= read -r line; do
+        if [ -n "$line" ]; then printf 'unit\t%s\t%s\n' "$1" "$line"; else shift; fi
+      done
   elif command -v rc-service >/dev/null; then
     # shellcheck disable=SC2086
     each "$(printf '%s\n' $SW_UNITS)" one_service
@@ -138,25 +158,35 @@ owners() { # <directory of descriptors>...: which process has which of $inodes
     awk -v list="$inodes" -v only="$1" '
       BEGIN { n = split(list, i, " "); for (k = 1; k <= n; k++) want["socket:[" i[k] "]"] = i[k]; split(only, d, "/"); pid = d[3] }
       /^\/proc\// { split($1, d, "/"); pid = d[3] }
-      $NF in want { print "socket\t" want[$NF] "\t" pid }' | sort -u
+      $NF in want && !said[pid, $NF]++ { print "socket\t" want[$NF] "\t" pid }'
 }
 
 part_listeners() {
-  listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
-      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 }')
+  set -- /proc/net/tcp
+  [ ! -r /proc/net/tcp6 ] || set -- "$@" /proc/net/tcp6
+  listening=$(awk -v ports="$SW_PORTS" '
+    BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
+    $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 }' "$@" 2>/dev/null)
   [ -n "$listening" ] || return 0
   printf '%s\n' "$listening"
-  inodes=$(printf '%s\n' "$listening" | awk '{ printf "%s ", $3 }')
+  inodes=$(each "$listening" last_field)
   # Our own servers first: to look through all processes of a host takes long.
-  # shellcheck disable=SC2046
-  set -- $(each "$SW_INSTANCES" one_pidfile | sed 's,.*,/proc/&/fd,')
+  set --
+  for pid in $(each "$SW_INSTANCES" one_pidfile); do set -- "$@" "/proc/$pid/fd"; done
   found=
   [ $# -eq 0 ] || found=$(owners "$@")
-  missing=$(printf '%s\n' "$found" | awk -v list="$inodes" '{ seen[$2] = 1 }
-    END { n = split(list, i, " "); for (k = 1; k <= n; k++) if (!(i[k] in seen)) { print "yes"; exit } }')
-  [ -z "$missing" ] || found=$(owners /proc/[0-9]*/fd)
+  for inode in $inodes; do
+    case $found in *"socket$tab$inode$tab"*) continue ;; esac
+    found=$(owners /proc/[0-9]*/fd)
+    break
+  done
   printf '%s\n' "$found"
+}
+
+last_field() { printf '%s\n' "${1##*"$tab"}"; }
+
+one_holder() { # a process that has one of the ports
+  case $1 in socket"$tab"*) last_field "$1" ;; esac
 }
 
 one_process() {
@@ -170,13 +200,17 @@ one_process() {
   program=$(readlink "/proc/$pid/exe")
   version=
   case ${program##*/} in redis-server* | redis-check-rdb* | valkey-server* | valkey-check-rdb*)
-    version=$("/proc/$pid/exe" --version 2>/dev/null | head -n 1) ;; # also where the file was replaced since
+    # Of the process's own, as the file may have been replaced since.
+    # shellcheck disable=SC3013  # dash and busybox know -ef
+    [ "/proc/$pid/exe" -ef "$asked" ] || told=$("/proc/$pid/exe" --version 2>/dev/null)
+    asked=/proc/$pid/exe version=${told%%"$newline"*} ;;
   esac
   say process "$pid" "$first" "$started" "$(readlink "/proc/$pid/cwd")" "$program" "$version"
 }
 
 part_processes() {
   pids=$(each "$SW_INSTANCES" one_pidfile; printf '%s\n' "$SW_SEEN_PIDS")
+  asked=
   each "$(printf '%s\n' "$pids" | sort -u)" one_process
 }
 one_pidfile() {
@@ -190,7 +224,7 @@ one_kernel() {
   if [ ! -e "$1" ]; then say kernel "$1" absent ""; return; fi
   access=read-only
   [ -w "$1" ] && access=writable
-  value=$(head -n 1 "$1" 2>/dev/null)
+  value=$(head -n 1 "$1" 2>/dev/null) # not `read`, which asks for a byte at a time: below /proc/sys there is a first one only
   case $value in *\[*\]*) value=${value#*\[} value=${value%%\]*} ;; esac
   say kernel "$1" $access "$value"
 }
@@ -210,11 +244,17 @@ one_place() { # the nearest directory that exists, for the path may not be there
 
 part_disks() {
   each "$SW_DISKS" one_place | while IFS=$tab read -r path place; do
-    df -Pk "$place" | awk -v p="$path" 'NR == 2 {
+    printf 'path\t%s\n' "$path"
+    df -Pk "$place"
+  done | awk '
+    /^path\t/ { path = substr($0, 6); row = 0; next }
+    ++row == 2 {
       for (f = 1; f <= NF; f++) if ($f ~ /^[0-9]+%$/) { point = $(f + 1); total = $(f - 3); free = $(f - 1) }
-      while ((getline row < "/proc/self/mounts") > 0) { split(row, m, " "); if (m[2] == point) options = m[4] }
-      print "disk\t" p "\t" total "\t" free "\t" point "\t" options }'
-  done
+      options = ""
+      while ((getline mount < "/proc/self/mounts") > 0) { split(mount, m, " "); if (m[2] == point) options = m[4] }
+      close("/proc/self/mounts")
+      print "disk\t" path "\t" total "\t" free "\t" point "\t" options
+    }'
 }
 
 if timeout -k 1 1 true 2>/dev/null; then limit() { timeout -k 1 "$@"; }
@@ -225,16 +265,37 @@ attempt() { # <seconds> <part>
   limit "$1" sh -c "$SELF" gather "$2" </dev/null 2>/dev/null || say silent "$2" $?
 }
 
+together() { # <part>...: all of them in this process, each named once it is done
+  for part in "$@"; do
+    found=$("part_$part" || true) || continue
+    [ "$part" != listeners ] || SW_SEEN_PIDS=$(each "$found" one_holder)
+    printf '%s\n' "$found"
+    say did "$part"
+  done
+}
+
+main() { # <part>...
+  seen=$(limit 5 sh -c "$SELF" gather together "$@" </dev/null 2>/dev/null)
+  printf '%s\n' "$seen"
+  SW_SEEN_PIDS=$(each "$seen" one_holder)
+  export SW_SEEN_PIDS
+  for name in "$@"; do
+    case $seen$newline in *"did$tab$name$newline"*) continue ;; esac
+    case $name in
+      base | engine | user | paths) found=$(attempt 20 "$name") ;;
+      *) found=$(attempt 10 "$name") ;;
+    esac
+    printf '%s\n' "$found"
+    SW_SEEN_PIDS=$SW_SEEN_PIDS$newline$(each "$found" one_holder)
+  done
+  say end
+}
+
 case $1 in
-  main)
-    export SW_SEEN_PIDS=
-    for name in base engine user paths; do attempt 20 $name; done
-    for name in instances nodes services kernel mounts disks; do attempt 10 $name; done
-    seen=$(attempt 10 listeners)
-    printf '%s\n' "$seen"
-    SW_SEEN_PIDS=$(printf '%s\n' "$seen" | awk '$1 == "socket" { print $3 }')
-    attempt 10 processes
-    say end
+  main) main base engine user paths instances nodes services kernel mounts disks listeners processes ;;
+  together)
+    shift
+    together "$@"
     ;;
   *) "part_$1" || true ;;
 esac
