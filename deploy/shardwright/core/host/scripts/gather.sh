@@ -144,7 +144,7 @@ owners() { # <directory of descriptors>...: which process has which of $inodes
 part_listeners() {
   listening=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
     awk -v ports="$SW_PORTS" 'BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
-      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 }')
+      $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 "\t" a[1] }')
   [ -n "$listening" ] || return 0
   printf '%s\n' "$listening"
   inodes=$(printf '%s\n' "$listening" | awk '{ printf "%s ", $3 }')
