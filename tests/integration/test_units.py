@@ -363,7 +363,7 @@ def test_the_guard_takes_only_ports(host: Site, port: str) -> None:
 ME, OTHER = "2" * 40, "1" * 40
 LISTED = f"""\
 {OTHER} 127.0.0.1:7001@17001,,tls-port=0,shard-id={"3" * 40} master - 0 1669446999 2 connected 5461-10922
-{ME} 127.0.0.1:7000@17000,,tls-port=0 myself,master - 0 0 1 connected 0-5460 [5->-{OTHER}]
+{ME} 127.0.0.1:22000@32000,,tls-port=0 myself,master - 0 0 1 connected 0-5460 [5->-{OTHER}]
 vars currentEpoch 6 lastVoteEpoch 0
 """
 DAMAGED = {
@@ -434,6 +434,31 @@ def test_a_damaged_list_of_nodes_is_refused_and_put_back(ready: Site, case: str)
     (aside,) = live.parent.glob("nodes.conf.2*")
     assert aside.read_text() == DAMAGED[case]
     assert ready.guard("check", "22000").returncode == 0
+
+
+COPIED = {
+    "of another port": LISTED.replace(":22000@32000", ":22001@32001"),
+    "of another host": LISTED.replace("127.0.0.1:22000@", "10.0.0.7:22000@").replace(ME, "4" * 40),
+    "of another host, IPv6": LISTED.replace("127.0.0.1:22000@", "2001:db8::7:22000@").replace(ME, "4" * 40),
+}
+OWN = {
+    "after a move of the host": LISTED.replace("127.0.0.1:22000@", "10.0.0.7:22000@"),
+    "after a reset": LISTED.replace(ME, "4" * 40),
+    "of a server that was never introduced": LISTED.replace("127.0.0.1:22000@32000", ":0@0").replace(ME, "4" * 40),
+}
+
+
+@pytest.mark.parametrize("case", [*COPIED, *OWN])
+def test_the_list_of_another_node_is_refused(ready: Site, case: str) -> None:
+    """A copy that was made by hand, or with the image of a machine; an identity or an address alone may change."""
+    live, copy = lists_of(ready)
+    copy.write_text(LISTED)
+    live.write_text({**COPIED, **OWN}[case])
+    if case in COPIED:
+        refused(ready, "nodes-conf-of-another", str(live), "deploy again: it puts the saved copy back")
+        assert live.read_text() == COPIED[case]
+    else:
+        assert ready.guard("check", "22000").returncode == 0
 
 
 def test_data_without_its_list_of_nodes_is_refused_where_there_is_a_copy(ready: Site) -> None:

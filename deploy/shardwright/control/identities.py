@@ -108,7 +108,10 @@ def judge(change: RestoreIdentity, address: str, views: Mapping[Endpoint, NodeVi
     lines = [(e, p) for e, view in views.items() for p in view.peers if p.id == change.id]
     for endpoint, peer in lines:
         if (peer.address, peer.port) != (address, port):
-            return False, f"{endpoint} knows that identity at {peer.address or 'no address'}:{peer.port}"
+            return (
+                False,
+                f"{endpoint} knows that identity at {f'{peer.address}:{peer.port}' if peer.address else 'no address'}",
+            )
     return False, "" if lines else f"none of the {len(views)} other servers that answer knows that identity"
 
 

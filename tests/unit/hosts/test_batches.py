@@ -142,6 +142,16 @@ def test_nothing_is_left_behind(sh: Path, tmp_path: Path, blueprint: Blueprint) 
     assert list(tmp_path.glob("shardwright-run.*")) == []
 
 
+def test_what_a_killed_run_has_left_goes_with_the_next_batch(sh: Path, tmp_path: Path, blueprint: Blueprint) -> None:
+    """SIGKILL to the shell itself, as a pipeline gives to a whole process group: no trap cleans up after that."""
+    base = Path("/run") if os.geteuid() == 0 else tmp_path
+    left = base / "shardwright-run.killed"
+    left.mkdir(0o700)
+    (left / "script").write_text("a secret")
+    carried_out(sh, [change(File(str(tmp_path / "file"), "content", "", "", "0600"))], blueprint)
+    assert not left.exists()
+
+
 def test_nothing_is_left_behind_by_a_deploy_that_dies_while_it_sends(sh: Path, tmp_path: Path) -> None:
     """Nobody reads any more what the host says: the shell would end of that before it has cleaned up."""
     with subprocess.Popen(

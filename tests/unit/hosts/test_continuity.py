@@ -137,6 +137,34 @@ def test_ports_of_servers_that_the_guard_has_noted() -> None:
     assert parse(["adopted\t7001", "adopted\t7000", "adopted\t7001", "adopted\t*", "adopted\t"]).adopted == (7000, 7001)
 
 
+@pytest.mark.parametrize(
+    ("words", "listens"),
+    [
+        ("0C00D50A", "10.213.0.12"),
+        ("0100007F", "127.0.0.1"),
+        ("B80D0120000000000000000001000000", "2001:db8::1"),
+        ("0B00D50A", ""),
+        ("00000000", ""),
+        ("00000000000000000000000000000000", ""),
+        ("nonsense", ""),
+        ("", ""),
+    ],
+)
+def test_another_address_under_a_running_server(
+    environment: Environment, blueprint: Blueprint, running: HostState, words: str, listens: str
+) -> None:
+    """As /proc/net/tcp writes them; where no address was told, or any is listened on, nothing speaks against it."""
+    pid = running.processes[0].pid
+    told = parse([f"listen\t18EB\t1\t{words}", f"socket\t1\t{pid}"])
+    found = refused(environment, blueprint, replace(running, listeners=told.listeners, addresses=told.addresses))
+    if not listens:
+        assert found == ()
+        return
+    text = only(found, "address-changed")
+    assert f"listens on {listens}, and cluster.yml now wants 10.213.0.11" in text
+    assert f"systemctl stop {blueprint.instances[0].service}" in text
+
+
 def test_another_user_over_data(environment: Environment, blueprint: Blueprint, running: HostState) -> None:
     data = blueprint.instances[0].data
     directories = tuple(replace(d, owner="cache") if d.path == data else d for d in blueprint.directories)

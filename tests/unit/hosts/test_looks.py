@@ -138,6 +138,7 @@ def test_a_place_with_things_in_it(tmp_path: Path, path: str) -> None:
     assert state.bundle_current == "v1"
     assert state.engine == "Valkey server v=9.1.2 sha=0"
     assert state.holders(port) == (os.getpid(),)
+    assert state.addresses == (((port, os.getpid()), "127.0.0.1"),)
     process = state.process(os.getpid())
     assert process is not None
     assert process.directory == str(Path.cwd())

@@ -18,6 +18,12 @@ FAULT_ENTRIES = table(
             "A full disk, a crash of the machine, or somebody's editor. The engines end or crash on such a file.",
             "Deploy again: a saved copy is put back. Without one, restore it from a backup, or give the node's data up.",
         ),
+        "nodes-conf-of-another": (
+            "A server's list of nodes (nodes.conf) is another node's; it was not started.",
+            "A data directory, a file or the image of a machine was copied. Started so, the server would be that node a "
+            "second time, and replace its own data by a copy of that node's.",
+            "Move the file away, as the message says, and deploy again: the saved copy is put back where that is safe.",
+        ),
         "nodes-conf-missing": (
             "A server runs without its list of nodes on disk (a warning): after a restart it would be a stranger.",
             "Somebody deleted nodes.conf beside the running server.",

@@ -138,6 +138,12 @@ _LOOKING = table(
             "port or ports was changed for a cluster that is there. A second, empty cluster would come up beside it.",
             "Put the ports back; or take the old servers off with the old cluster.yml and deploy/remove.py first.",
         ),
+        "address-changed": (
+            "A server runs on another address than cluster.yml now wants.",
+            "The address of a host was changed while its servers run. They take another one at a start only, and nobody "
+            "could reach them under the new one until then.",
+            "Put the address back; or stop that host's servers, as the message says, and deploy: they start with the new.",
+        ),
         "user-changed": (
             "A server's data belongs to another user than cluster.yml now wants.",
             "user was changed for a cluster that is there. A running server would lose the right to its own directory.",

@@ -10,10 +10,12 @@ data, the ports and the services stay.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from ...engines import Blocked, Version, VersionRange, blocked, identify_binary
 from ...errors import ObservationError, PlanError, ShardwrightError, SpecError
 from ...model.blueprint import Blueprint, BundleSource, Instance
+from ...model.spec import ServiceManager
 from .changes import engine_fits, is_running, server_process
 from .state import HostState, ProcessState
 
@@ -26,6 +28,7 @@ def breaks(who: str, blueprint: Blueprint, state: HostState) -> Iterator[Shardwr
     yield from engine_paths(who, blueprint, state)
     for instance in blueprint.instances:
         yield from _running(who, blueprint, instance, state)
+        yield from _address(who, blueprint, instance, state)
         yield from _owner(who, blueprint, instance, state)
         yield from _hidden(who, blueprint, instance, state)
 
@@ -61,6 +64,28 @@ def _running(who: str, blueprint: Blueprint, instance: Instance, state: HostStat
             "where it would not find it at the next start; nothing was changed",
             hint=f"put paths.data in cluster.yml back; or stop the server, then: mv {directory} {instance.data}, and deploy",
         )
+
+
+def _address(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:
+    """A server that runs can't be spoken to under an address that it does not listen on, so no later step would mend it."""
+    port, wanted = instance.endpoint.port, instance.endpoint.host
+    pid = server_process(instance, state, blueprint.manager)
+    heard = [address for held, address in state.addresses if held == (port, pid)]
+    if (
+        pid is None
+        or not heard
+        or any(ip_address(a) == ip_address(wanted) or ip_address(a).is_unspecified for a in heard)
+    ):
+        return
+    ways = {ServiceManager.SYSTEMD: f"systemctl stop {instance.service}", ServiceManager.DIRECT: f"kill {pid}"}
+    stop = ways.get(blueprint.manager, f"rc-service {instance.service} stop")
+    yield PlanError(
+        "address-changed",
+        f"{who}: {instance.name} (pid {pid}) runs and listens on {', '.join(heard)}, and cluster.yml now wants {wanted}: it "
+        "would not be heard there, and start there unasked after a crash; nothing was changed",
+        hint=f"put the address in cluster.yml back; where the host did get another one, stop its servers first ({stop}), "
+        "host by host, and deploy: the others learn the new address from it",
+    )
 
 
 def engine_paths(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:

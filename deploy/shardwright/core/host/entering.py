@@ -2,6 +2,8 @@
 
 Scripts go by stdin and never by argv, because argv is seen by every user of the host. What may hold secrets is run from a
 private directory, which is the script's `$1` and is removed at the end; a script that did not arrive whole is not run.
+A directory that is there while we hold the lock is what a killed run has left, with its secrets, and goes at once; without a
+lock (no `flock`) only after an hour.
 """
 
 from __future__ import annotations
@@ -33,17 +35,18 @@ exec $root sh -c '
 umask 077
 base=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}
 if [ "$(id -u)" = 0 ] && [ -d /run ] && [ -w /run ]; then base=/run; fi
-find "$base" -maxdepth 1 -name "shardwright-run.*" -user "$(id -u)" -mmin +60 -exec rm -rf {} + 2>/dev/null
-work=$(mktemp -d "$base/shardwright-run.XXXXXX") || exit 97
-trap "rm -rf \\"$work\\"" EXIT
-trap "exit 98" HUP INT TERM PIPE
 exec 9>"$base/shardwright-change.$(id -u).lock"
-left=120
+left=120 older=
 until ! command -v flock >/dev/null || flock -n 9; do
   left=$((left - 1))
   [ $left -gt 0 ] || { echo "an interrupted deploy is still at work here" >&2; exit 96; }
   sleep 1
 done
+command -v flock >/dev/null || older="-mmin +60"
+find "$base" -maxdepth 1 -name "shardwright-run.*" -user "$(id -u)" $older -exec rm -rf {} + 2>/dev/null
+work=$(mktemp -d "$base/shardwright-run.XXXXXX") || exit 97
+trap "rm -rf \\"$work\\"" EXIT
+trap "exit 98" HUP INT TERM PIPE
 cat >"$work/script"
 if [ "$(tail -n 1 "$work/script")" != "#complete" ]; then echo truncated; exit 99; fi
 sh "$work/script" "$work" </dev/null 9>&-

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from ...model.spec import ServiceManager
 
@@ -126,6 +127,7 @@ class HostState:
         started: by instance, the sha256 of the configuration that the running server started with.
         named: by instance, the directives that its earlier configurations have named.
         listeners: who holds the ports asked for: port -> processes (None: a process that can't be seen).
+        addresses: on which addresses each of these processes listens, by port and process.
         silent: parts of the look that failed or were late.
         complete: whether the look came to its end.
     """
@@ -161,6 +163,7 @@ class HostState:
     units: tuple[tuple[str, UnitState], ...] = ()
     processes: tuple[ProcessState, ...] = ()
     listeners: tuple[tuple[int, int | None], ...] = ()
+    addresses: tuple[tuple[tuple[int, int | None], str], ...] = ()
     started: tuple[tuple[str, str], ...] = ()
     named: tuple[tuple[str, tuple[str, ...]], ...] = ()
     kernel: tuple[tuple[str, KernelState], ...] = ()
@@ -221,6 +224,15 @@ def _size(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+def _address(digits: str) -> str:
+    """An address as /proc/net writes it: words of 32 bits, each of them little-endian."""
+    try:
+        words = [bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8)]
+        return str(ip_address(b"".join(words)))
+    except ValueError:
+        return ""
+
+
 class _Reader:
     """Rows by their first field; each is padded so that a short row reads as empty fields."""
 
@@ -269,7 +281,8 @@ class _Reader:
             pidfiles=tuple((r[0], _number(r[1])) for r in self.all("pidfile")),
             units=self._units(),
             processes=self._processes(),
-            listeners=self._listeners(),
+            listeners=tuple(sorted({held for held, _ in self._sockets()}, key=lambda held: (held[0], held[1] or 0))),
+            addresses=tuple(sorted({(held, a) for held, a in self._sockets() if a}, key=str)),
             started=tuple((r[0], r[1]) for r in self.all("started")),
             named=tuple((r[0], tuple(r[1].split())) for r in self.all("named")),
             kernel=tuple(
@@ -331,18 +344,20 @@ class _Reader:
         rows = self.all("process")
         return tuple(ProcessState(_number(r[0]), r[1], boot + _number(r[2]) // ticks, *r[3:6]) for r in rows)
 
-    def _listeners(self) -> tuple[tuple[int, int | None], ...]:
+    def _sockets(self) -> list[tuple[tuple[int, int | None], str]]:
+        """Each listening socket: its port with one process that has it, and its address."""
         owners: dict[str, list[int]] = {}
         for row in self.all("socket"):
             owners.setdefault(row[0], []).append(_number(row[1]))
-        found: set[tuple[int, int | None]] = set()
+        found: list[tuple[tuple[int, int | None], str]] = []
         for row in self.all("listen"):
             try:
                 port = int(row[0], 16)
             except ValueError:
                 continue
-            found |= {(port, pid) for pid in owners.get(row[1], [])} or {(port, None)}
-        return tuple(sorted(found, key=lambda pair: (pair[0], pair[1] or 0)))
+            pids: list[int | None] = [*owners.get(row[1], [])]
+            found += [((port, pid), _address(row[2])) for pid in pids or [None]]
+        return found
 
     def _disks(self) -> tuple[tuple[str, DiskState], ...]:
         rows = self.all("disk")

@@ -166,10 +166,10 @@ part_listeners() {
   [ ! -r /proc/net/tcp6 ] || set -- "$@" /proc/net/tcp6
   listening=$(awk -v ports="$SW_PORTS" '
     BEGIN { n = split(ports, p, " "); for (i = 1; i <= n; i++) want[p[i]] = 1 }
-    $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 }' "$@" 2>/dev/null)
+    $4 == "0A" { k = split($2, a, ":"); if (a[k] in want) print "listen\t" a[k] "\t" $10 "\t" a[1] }' "$@" 2>/dev/null)
   [ -n "$listening" ] || return 0
   printf '%s\n' "$listening"
-  inodes=$(each "$listening" last_field)
+  inodes=$(each "$listening" one_inode)
   # Our own servers first: to look through all processes of a host takes long.
   set --
   for pid in $(each "$SW_INSTANCES" one_pidfile); do set -- "$@" "/proc/$pid/fd"; done
@@ -183,10 +183,14 @@ part_listeners() {
   printf '%s\n' "$found"
 }
 
-last_field() { printf '%s\n' "${1##*"$tab"}"; }
+one_inode() { # of a line of a listener: its third field
+  rest=${1#*"$tab"}
+  rest=${rest#*"$tab"}
+  printf '%s\n' "${rest%%"$tab"*}"
+}
 
 one_holder() { # a process that has one of the ports
-  case $1 in socket"$tab"*) last_field "$1" ;; esac
+  case $1 in socket"$tab"*) printf '%s\n' "${1##*"$tab"}" ;; esac
 }
 
 one_process() {
