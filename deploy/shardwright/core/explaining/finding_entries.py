@@ -200,6 +200,12 @@ _COPIES = table(
             "It has just started, or the network is slower than the writes.",
             "Verify again; if it stays, look at the replica's log and the network.",
         ),
+        "copies-repeat": (
+            "A primary begins whole copies for a replica again and again, and none ends (a warning).",
+            "While a copy is sent, what clients write waits in the replica's output buffer. When that is full, the primary "
+            "cuts the replica off, and it asks for another whole copy.",
+            "Raise client-output-buffer-limit for replicas and repl-backlog-size; deploying sets both live.",
+        ),
         "*-loss-fatal": (
             "The cluster would not survive the loss of the failure domains named.",
             "One holds all members of a shard, or half of the primaries, so that no majority is left to vote. After "
@@ -260,6 +266,23 @@ _RUNNING = table(
     },
 )
 
+_MEMORY = table(
+    _WHERE,
+    {
+        "memory-full": (
+            "A primary has used up its maxmemory and deletes nothing: it refuses writes (a warning where it is nearly so).",
+            "More data than planned, or one shard with more of it than the others. Slots are not moved to a server that "
+            "would be more than 80 % full (target-lacks-memory).",
+            "Raise maxmemory, add shards, or delete keys. A restart frees nothing.",
+        ),
+        "eviction-on": (
+            "Servers delete keys when their memory is full (a warning where cluster.yml does not say so).",
+            "maxmemory-policy is not noeviction. A deleted key is deleted on all replicas, too: only a cache can bear that.",
+            "Nothing, if it is a cache and cluster.yml says so; else set noeviction.",
+        ),
+    },
+)
+
 _BOTH = table(
     "checking cluster.yml, or a finding about a running server",
     {
@@ -276,4 +299,4 @@ _BOTH = table(
     },
 )
 
-FINDING_ENTRIES = _HELD | _MEMBERS | _SLOTS | _COPIES | _RUNNING | _BOTH
+FINDING_ENTRIES = _HELD | _MEMBERS | _SLOTS | _COPIES | _RUNNING | _MEMORY | _BOTH
