@@ -250,6 +250,16 @@ def test_copies_are_said_to_repeat_only_while_a_replica_waits() -> None:
     assert not [f for f in report(few).findings if f.code == "copies-repeat"]
 
 
+@pytest.mark.parametrize(("suspected", "words"), [((), []), ((1,), []), ((1, 2), ["2 of 3 primaries are gone"])])
+def test_a_majority_is_lost_only_where_the_others_miss_it(suspected: tuple[int, ...], words: list[str]) -> None:
+    observed = seen()
+    for n in suspected:
+        observed = everywhere(observed, n, lambda p: replace(p, health=Health.SUSPECT))
+    both = Observation({**silent(silent(observed, 1), 2).views}, {at(n): Silence(at(n), "refused", "") for n in (1, 2)})
+    found = [f.message for f in report(both).findings if f.code == "majority-lost"]
+    assert [text.partition(" (")[0] for text in found] == words
+
+
 def test_a_setting_that_only_a_restart_changes_says_so() -> None:
     wanted = replace(topology(VERSION), settings=(("databases", "32"),))
     settings = {**seen().views[at(2)].settings, "databases": "16"}

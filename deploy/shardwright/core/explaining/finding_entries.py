@@ -62,6 +62,13 @@ _MEMBERS = table(
             "It does not run, its port is closed from here, or it refuses the password.",
             "Bring it back; then verify again.",
         ),
+        "majority-lost": (
+            "Half of the primaries or more are gone, so that no replica can be elected in their place.",
+            "Hosts or zones with most primaries are down or cut off. Their slots are not served until enough are back; as "
+            "long as their disks are there, nothing is lost. A deploy refuses (nodes-silent) and never takes over by force.",
+            "Bring enough of them back. If they are lost for good, a person may promote replicas without a vote, at the "
+            "price of what these had not received: docs/growing.md, When most primaries are gone.",
+        ),
         "node-unknown": (
             "A node does not know another one.",
             "It was reset, or forming was broken off.",
