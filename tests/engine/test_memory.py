@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +21,8 @@ from tests.engine.test_growing import assert_proved_once_calm, formed, slots_by_
 from shardwright.model.report import Severity
 
 pytestmark = pytest.mark.engine
+SOMEBODY = 61_234
+"""A user's number that nobody has."""
 
 
 @pytest.fixture
@@ -83,6 +88,44 @@ def test_servers_that_delete_keys_are_named_unless_that_is_wanted(made: Lab) -> 
     made.converge()
     (finding,) = found(made.verify(canary=False), "eviction-on")
     assert (finding.subject, finding.severity) == ("test", Severity.INFO)
+
+
+def test_a_server_that_can_not_fork_is_named_and_its_remedy_is_memory(made: Lab) -> None:
+    as_user = as_somebody(made, 1)
+    assert made[1].bgsave()
+    eventually(lambda: made[1].info("persistence")["rdb_bgsave_in_progress"] == 0, "it has saved")
+    process = made.servers[1].process
+    assert process is not None
+    subprocess.run([*as_user, "prlimit", "--pid", str(process.pid), "--nproc=1:1"], check=True)
+    with pytest.raises(redis.ResponseError):
+        made[1].bgsave()
+    report = made.verify()
+    (finding,) = found(report, "persistence-failing")
+    assert finding.subject == f"h1:{made.ports[1]}"
+    assert "its last snapshot failed" in finding.message
+    assert "vm.overcommit_memory=1" in finding.hint
+    assert "fork" in (made.servers[1].directory / "server.log").read_text()
+    assert not report.healthy
+
+
+def as_somebody(made: Lab, index: int) -> tuple[str, ...]:
+    """Starts one server again as a user whose processes can be limited, which root's can't; gives the words to act as it.
+
+    That user can enter the server's directory and nothing above it.
+    """
+    server = made.servers[index]
+    if os.geteuid() != 0:
+        return ()
+    server.stop()
+    words = ("setpriv", f"--reuid={SOMEBODY}", "--clear-groups")
+    shutil.copy(server.binary, server.directory / server.binary.name)
+    for path in (server.directory, *server.directory.iterdir()):
+        os.chown(path, SOMEBODY, -1)
+    server.binary, server.launcher = Path("/proc/self/cwd") / server.binary.name, words
+    server.settings = {**server.settings, "dir": "."}
+    server.start()
+    eventually(lambda: made[index].execute_command("CLUSTER INFO")["cluster_state"] == "ok", "it is back")
+    return words
 
 
 def test_a_copy_that_never_ends_is_told_with_its_cause_and_ends_with_a_larger_buffer(made: Lab) -> None:
