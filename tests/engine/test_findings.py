@@ -34,7 +34,7 @@ def test_full_memory_is_a_refused_canary_of_each_primary(made: Lab) -> None:
     assert finding.hint
     assert not report.healthy
     assert not found(report, "canary-read-back")
-    assert codes(report, "error") == {"canary-refused"}
+    assert codes(report, "error") == {"canary-refused", "memory-full"}
 
 
 def test_too_few_replicas_to_write_is_a_refused_canary(made: Lab) -> None:

@@ -20,9 +20,9 @@ from ..model.state import ClusterState
 from ..model.topology import Topology
 from ..ports import Answer, Command, ReplyError, Transport
 
-ALWAYS = ("maxmemory", "maxclients")
-"""Settings that are read even where the spec does not name them: slots are moved only to where there is room, and a server
-that may open too few files takes fewer clients than anybody asked for."""
+ALWAYS = ("maxmemory", "maxmemory-policy", "maxclients")
+"""Settings that are read even where the spec does not name them: slots are moved only to where there is room, a full server
+refuses writes or deletes keys, and one that may open too few files takes fewer clients than anybody asked for."""
 TIMEOUT = 5.0
 """Seconds that one node has for one look, connecting included."""
 

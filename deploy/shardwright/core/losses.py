@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from ..model.observation import Health
+from ..model.state import ClusterState, StrangerState
 from ..model.topology import Node, Topology
 
 Label = Callable[[Node], str]
@@ -46,6 +48,25 @@ def fatal(
     kept = sum(primaries.values())
     held = [{label(node) for node in nodes} for nodes in copies]
     return tuple(d for d in domains if any(h <= {d} for h in held) or (kept - primaries[d]) * 2 <= len(copies))
+
+
+def owner_count(state: ClusterState) -> int:
+    """Owners of slots, asked or not: those who vote."""
+    return sum(bool(node.slots) for node in state.nodes.values()) + sum(bool(s.slots) for s in state.strangers)
+
+
+def owners_gone(state: ClusterState) -> tuple[StrangerState, ...]:
+    """Owners of slots that gave us no view and that no node which did takes for well."""
+    return tuple(s for s in state.strangers if s.slots and s.health is not Health.OK)
+
+
+def votes_missing(state: ClusterState) -> int:
+    """How many of `owners_gone` must come back at least, before the others can elect a replica in place of the rest.
+
+    More than half of all owners must vote, and those that are gone count. 0 where enough are there.
+    """
+    count, gone = owner_count(state), len(owners_gone(state))
+    return max(0, count // 2 + 1 - (count - gone)) if gone else 0
 
 
 def handovers(

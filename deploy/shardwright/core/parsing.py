@@ -26,7 +26,7 @@ _WRITES = (
     ("aof_last_bgrewrite_status", "its last rewrite of the append-only file failed"),
 )
 
-INFO_SECTIONS = ("server", "replication", "persistence", "keyspace", "memory")
+INFO_SECTIONS = ("server", "replication", "persistence", "keyspace", "memory", "stats")
 
 
 class Unreadable(ValueError):
@@ -71,12 +71,15 @@ def parse_view(endpoint: Endpoint, address: str, replies: Sequence[Reply]) -> No
         loading=info.get("loading", "0") == "1",
         replicas_linked=number(info, "connected_slaves"),
         memory_used=number(info, "used_memory"),
+        memory_exempt=number(info, "mem_not_counted_for_evict"),
         aof_enabled=info.get("aof_enabled") == "1",
         aof_rewriting=info.get("aof_rewrite_in_progress") == "1" or info.get("aof_rewrite_scheduled") == "1",
         settings=parse_settings(replies[4]) if len(replies) > 4 else {},
         run_id=printable(info.get("run_id", ""), 40),
         pid=number(info, "process_id"),
         failing=tuple(words for name, words in _WRITES if info.get(name) == "err"),
+        full_copies=number(info, "sync_full"),
+        cut_off=number(info, "client_output_buffer_limit_disconnections"),
     )
 
 

@@ -55,7 +55,9 @@ class NodeView:
     `address` is the IP it was asked at. `offset` is its replication offset in bytes; `primary_link_up` is true for a
     primary. `stray` counts keys in slots that have no owner or are open, where that was asked for. `settings` is what
     `CONFIG GET` gave for the names that were asked. `run_id` and `pid` are of the process: a new start gives others.
-    `failing` says, in words, what it last could not write to its disk.
+    `failing` says, in words, what it last could not write to its disk. Of `memory_used`, `memory_exempt` are bytes that do
+    not count against its limit. Since its start it began `full_copies` for replicas, and cut `cut_off` connections off whose
+    output did not fit into their buffer (Redis 7.0 does not count these: 0).
     """
 
     endpoint: Endpoint
@@ -80,6 +82,9 @@ class NodeView:
     run_id: str = ""
     pid: int = 0
     failing: tuple[str, ...] = ()
+    memory_exempt: int = 0
+    full_copies: int = 0
+    cut_off: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,11 @@ def owner_of_another(observed: Observation) -> NodeId:
     return observed.views[at(1)].id
 
 
+def limited(o: Observation, index: int, most: str, policy: str, **fields: Any) -> Observation:
+    settings = {**o.views[at(index)].settings, "maxmemory": most, "maxmemory-policy": policy}
+    return changed(o, at(index), settings=settings, **fields)
+
+
 DEFECTS: dict[str, tuple[Callable[[Observation], Observation], Severity, str]] = {
     "node-silent": (lambda o: silent(o, 4), Severity.ERROR, "h4:"),
     "replica-missing": (lambda o: silent(o, 4), Severity.ERROR, "h4:"),
@@ -160,6 +165,12 @@ DEFECTS: dict[str, tuple[Callable[[Observation], Observation], Severity, str]] =
         "127.0.0.1:",
     ),
     "setting-unknown": (lambda o: changed(o, at(3), settings={}), Severity.WARNING, "127.0.0.1:"),
+    "memory-full": (
+        lambda o: limited(o, 1, "1000000", "noeviction", memory_used=1_200_000, memory_exempt=150_000),
+        Severity.ERROR,
+        "h1:",
+    ),
+    "eviction-on": (lambda o: limited(o, 2, "100000000", "volatile-ttl"), Severity.WARNING, "h2:"),
 }
 NOT_CLAIMED = {
     "node-silent": {"all-nodes-know-all", "views-agree", "slots-served", "replicas-in-sync", "versions-wanted"},
@@ -219,6 +230,34 @@ def test_a_lag_of_bytes_beyond_the_limit_is_out_of_sync_and_shown() -> None:
     assert "50,000,000 bytes behind" in finding.message
     row = report(far).shards[0]
     assert [r.lag for r in row.replicas] == [50_000_000]
+
+
+@pytest.mark.parametrize(
+    ("used", "exempt", "severities"), [(1000, 60, []), (1000, 50, ["warning"]), (1001, 1, ["error"])]
+)
+def test_buffers_do_not_count_against_the_limit(used: int, exempt: int, severities: list[str]) -> None:
+    observed = limited(seen(), 0, "1000", "noeviction", memory_used=used, memory_exempt=exempt)
+    assert [f.severity.value for f in report(observed).findings if f.code == "memory-full"] == severities
+
+
+def test_copies_are_said_to_repeat_only_while_a_replica_waits() -> None:
+    counted = changed(seen(), at(0), full_copies=4, cut_off=3)
+    assert not [f for f in report(counted).findings if f.code == "copies-repeat"]
+    (finding,) = [f for f in report(changed(counted, at(3), syncing=True)).findings if f.code == "copies-repeat"]
+    assert (finding.subject, finding.severity) == ("shard-1", Severity.WARNING)
+    assert "4 whole copies (replicas: 1)" in finding.message
+    few = changed(changed(seen(), at(0), full_copies=3, cut_off=9), at(3), syncing=True)
+    assert not [f for f in report(few).findings if f.code == "copies-repeat"]
+
+
+@pytest.mark.parametrize(("suspected", "words"), [((), []), ((1,), []), ((1, 2), ["2 of 3 primaries are gone"])])
+def test_a_majority_is_lost_only_where_the_others_miss_it(suspected: tuple[int, ...], words: list[str]) -> None:
+    observed = seen()
+    for n in suspected:
+        observed = everywhere(observed, n, lambda p: replace(p, health=Health.SUSPECT))
+    both = Observation({**silent(silent(observed, 1), 2).views}, {at(n): Silence(at(n), "refused", "") for n in (1, 2)})
+    found = [f.message for f in report(both).findings if f.code == "majority-lost"]
+    assert [text.partition(" (")[0] for text in found] == words
 
 
 def test_a_setting_that_only_a_restart_changes_says_so() -> None:

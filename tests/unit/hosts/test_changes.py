@@ -186,13 +186,20 @@ class TestEngine:
 class TestKernel:
     PATH = "/proc/sys/vm/overcommit_memory"
 
-    def test_what_cannot_be_set_is_a_warning_with_the_command(self, blueprint: Blueprint, running: HostState) -> None:
-        kernel = {**dict(running.kernel), self.PATH: KernelState("0", writable=False)}
+    @pytest.mark.parametrize(
+        ("path", "now", "wanted"),
+        [(PATH, "0", "1"), ("/sys/kernel/mm/transparent_hugepage/enabled", "always", "madvise")],
+    )
+    def test_what_cannot_be_set_is_a_warning_with_the_command(
+        self, blueprint: Blueprint, running: HostState, path: str, now: str, wanted: str
+    ) -> None:
+        kernel = {**dict(running.kernel), path: KernelState(now, writable=False)}
         found = changes(blueprint, replace(running, kernel=tuple(kernel.items())))
         assert found.changes == ()
         [(code, text)] = found.warnings
         assert code == "kernel-setting-refused"
-        assert f"echo 1 > {self.PATH}" in text
+        assert f"is {now}, wanted {wanted}" in text
+        assert f"as root: echo {wanted} > {path}" in text
 
     def test_a_setting_that_this_kernel_lacks_is_a_warning(self, blueprint: Blueprint, running: HostState) -> None:
         kernel = tuple((p, k) for p, k in running.kernel if p != self.PATH)

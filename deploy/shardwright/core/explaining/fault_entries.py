@@ -43,7 +43,8 @@ FAULT_ENTRIES = table(
             "A server can't write to its disk: its last snapshot, or its append-only file, failed.",
             "A full, read-only or broken disk, or too little memory to fork. It may refuse writes (MISCONF), and it ends "
             "itself if it can't save its list of nodes: so the cluster is not changed while it lasts.",
-            "Make room or mend the disk, then BGSAVE (and BGREWRITEAOF) there. Don't restart it before: it could not save.",
+            "Make room or mend the disk; where its log says that it can't fork, set vm.overcommit_memory to 1. Then BGSAVE (and "
+            "BGREWRITEAOF) there. Don't restart it before: it could not save.",
         ),
         "open-files-low": (
             "A server takes, or would take, fewer clients than maxclients says.",

@@ -62,6 +62,13 @@ _MEMBERS = table(
             "It does not run, its port is closed from here, or it refuses the password.",
             "Bring it back; then verify again.",
         ),
+        "majority-lost": (
+            "Half of the primaries or more are gone, so that no replica can be elected in their place.",
+            "Hosts or zones with most primaries are down or cut off. Their slots are not served until enough are back; as "
+            "long as their disks are there, nothing is lost. A deploy refuses (nodes-silent) and never takes over by force.",
+            "Bring enough of them back. If they are lost for good, a person may promote replicas without a vote, at the "
+            "price of what these had not received: docs/growing.md, When most primaries are gone.",
+        ),
         "node-unknown": (
             "A node does not know another one.",
             "It was reset, or forming was broken off.",
@@ -200,6 +207,12 @@ _COPIES = table(
             "It has just started, or the network is slower than the writes.",
             "Verify again; if it stays, look at the replica's log and the network.",
         ),
+        "copies-repeat": (
+            "A primary begins whole copies for a replica again and again, and none ends (a warning).",
+            "While a copy is sent, what clients write waits in the replica's output buffer. When that is full, the primary "
+            "cuts the replica off, and it asks for another whole copy.",
+            "Raise client-output-buffer-limit for replicas and repl-backlog-size; deploying sets both live.",
+        ),
         "*-loss-fatal": (
             "The cluster would not survive the loss of the failure domains named.",
             "One holds all members of a shard, or half of the primaries, so that no majority is left to vote. After "
@@ -260,6 +273,23 @@ _RUNNING = table(
     },
 )
 
+_MEMORY = table(
+    _WHERE,
+    {
+        "memory-full": (
+            "A primary has used up its maxmemory and deletes nothing: it refuses writes (a warning where it is nearly so).",
+            "More data than planned, or one shard with more of it than the others. Slots are not moved to a server that "
+            "would be more than 80 % full (target-lacks-memory).",
+            "Raise maxmemory, add shards, or delete keys. A restart frees nothing.",
+        ),
+        "eviction-on": (
+            "Servers delete keys when their memory is full (a warning where cluster.yml does not say so).",
+            "maxmemory-policy is not noeviction. A deleted key is deleted on all replicas, too: only a cache can bear that.",
+            "Nothing, if it is a cache and cluster.yml says so; else set noeviction.",
+        ),
+    },
+)
+
 _BOTH = table(
     "checking cluster.yml, or a finding about a running server",
     {
@@ -276,4 +306,4 @@ _BOTH = table(
     },
 )
 
-FINDING_ENTRIES = _HELD | _MEMBERS | _SLOTS | _COPIES | _RUNNING | _BOTH
+FINDING_ENTRIES = _HELD | _MEMBERS | _SLOTS | _COPIES | _RUNNING | _MEMORY | _BOTH

@@ -12,6 +12,7 @@ from ...model.observation import Health
 from ...model.plan import Configure, Plan
 from ...model.state import ClusterState, Dispute, StrangerState
 from ...model.topology import Topology
+from ..losses import owners_gone, votes_missing
 from ..verification.disks import FAILING_HINT
 
 
@@ -131,12 +132,16 @@ def _silent(topology: Topology, state: ClusterState) -> None:
         reason = f"{silence.reason}: {silence.detail}" if silence else "was not asked"
         zone = f", zone {node.zone}" if node.zone else ""
         lines.append(f"- {node.name} ({node.endpoint}{zone}): {reason}")
+    few = votes_missing(state)
+    if few:
+        lines.append(f"of the primaries {len(owners_gone(state))} are gone, too many for any replica to be elected")
     raise ObservationError(
         "nodes-silent",
         f"{len(missing)} of {len(topology.nodes)} nodes gave no view, so nothing more was changed:\n"
         + "\n".join(lines),
         hint="bring them back (is the service running, is the client port open from here, is it the right password?) "
-        "and run the same command again",
+        "and run the same command again"
+        + (f"; at least {few} of the primaries must come back (shardwright explain majority-lost)" if few else ""),
     )
 
 

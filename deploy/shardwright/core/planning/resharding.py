@@ -21,6 +21,7 @@ from ...model.plan import Hazard, MigrateSlots, Phase, Until
 from ...model.slots import SLOT_COUNT, SlotSet
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Topology
+from ..verification.memory import memory_limit
 from .assigning import Assignment
 from .moving import Move, moves
 
@@ -117,8 +118,7 @@ def _room(found: Sequence[Move], state: ClusterState) -> None:
         coming[target] = coming.get(target, 0.0) + size
     for target, size in coming.items():
         view = state.nodes[target].view
-        text = view.settings.get("maxmemory", "0")
-        limit = int(text) if text.isdecimal() else 0
+        limit = memory_limit(view)
         if size and limit and view.memory_used + size > limit * FULL:
             raise PlanError(
                 "target-lacks-memory",

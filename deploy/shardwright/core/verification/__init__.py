@@ -15,6 +15,7 @@ from ...model.topology import Topology
 from .copies import copies
 from .disks import disks
 from .membership import membership
+from .memory import memory
 from .ownership import ownership
 from .running import running
 from .shard_rows import shard_rows
@@ -43,6 +44,7 @@ def verify(topology: Topology, state: ClusterState, further: Iterable[Finding] =
         *survival(topology, state),
         *running(topology, state),
         *disks(topology, state),
+        *memory(topology, state),
         *further,
     ]
     found.sort(key=lambda finding: _GRAVEST_FIRST.index(finding.severity))

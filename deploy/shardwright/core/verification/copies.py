@@ -11,6 +11,8 @@ from ...model.topology import Shard, Topology
 
 LAG_LIMIT = 10 * 1024 * 1024
 """Bytes that a replica may be behind before it counts as out of sync; offsets are read at slightly different moments."""
+REPEATS = 3
+"""Whole copies beyond one for each replica, and connections cut off, from which they are said to have one cause."""
 
 
 def copies(topology: Topology, state: ClusterState) -> Iterator[Finding]:
@@ -71,3 +73,21 @@ def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
                 f"{member.name} {state_text}",
                 "wait and verify again",
             )
+    yield from _repeating(shard, primary, state)
+
+
+def _repeating(shard: Shard, primary: NodeState, state: ClusterState) -> Iterator[Finding]:
+    """Copies that are begun again and again: what clients write meanwhile is more than the replica's buffer holds."""
+    followers = [n for n in state.nodes.values() if n.primary_id == primary.id]
+    waiting = any(not n.view.primary_link_up or n.view.syncing for n in followers)
+    again = primary.view.full_copies - len(followers)
+    if waiting and again >= REPEATS and primary.view.cut_off >= REPEATS:
+        message = (
+            f"{primary.endpoint} has begun {primary.view.full_copies} whole copies (replicas: {len(followers)}), and cut "
+            f"{primary.view.cut_off} connections off whose buffer was full: such a copy never ends"
+        )
+        hint = (
+            "raise client-output-buffer-limit (replica) and repl-backlog-size in cluster.yml and deploy (both are set "
+            "live), or write less until the replica has caught up"
+        )
+        yield Finding("copies-repeat", Severity.WARNING, shard.name, message, hint)

@@ -12,8 +12,9 @@ MAXCLIENTS = "maxclients"
 USUAL_CLIENTS = 10_000
 """Of both engines, where nobody sets it; a server that may open too few files takes fewer, and says so only in its log."""
 FAILING_HINT = (
-    "make room or mend the disk there (df -h, dmesg), then on that node: BGSAVE, and BGREWRITEAOF if it keeps an "
-    "append-only file; don't restart it before: what it has in memory is not on its disk"
+    "make room or mend the disk there (df -h, dmesg), or, where its log says that it can't fork, memory: sysctl "
+    "vm.overcommit_memory=1; then on that node: BGSAVE, and BGREWRITEAOF if it keeps an append-only file; don't restart "
+    "it before: what it has in memory is not on its disk"
 )
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState
 from ...model.topology import Topology
+from ..losses import owner_count, owners_gone, votes_missing
 
 
 def membership(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """Silent nodes, shared identities, strangers, missing acquaintances and links, wrong addresses, differing views."""
     problems = [
         *_silent(topology, state),
+        *_voters(topology, state),
         *_duplicates(state),
         *_strangers(state),
         *_spares(topology, state),
@@ -42,6 +44,19 @@ def _silent(topology: Topology, state: ClusterState) -> Iterator[Finding]:
         yield Finding(
             "node-silent", Severity.ERROR, node.name, f"{node.endpoint} gave no view ({why})", "bring it back"
         )
+
+
+def _voters(topology: Topology, state: ClusterState) -> Iterator[Finding]:
+    """Without a majority no replica takes over, however long one waits."""
+    missing, gone = votes_missing(state), owners_gone(state)
+    if missing:
+        places = ", ".join(f"{s.address or 'no address'}:{s.port}" for s in gone)
+        message = f"{len(gone)} of {owner_count(state)} primaries are gone ({places}): no replica can be elected"
+        hint = (
+            f"bring back at least {missing} of them with their data; the rest is settled by votes. If they are lost for "
+            "good: docs/growing.md, When most primaries are gone"
+        )
+        yield Finding("majority-lost", Severity.ERROR, topology.name, message, hint)
 
 
 def _duplicates(state: ClusterState) -> Iterator[Finding]:
