@@ -25,7 +25,7 @@ def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     """One CLUSTER command."""
     sub = argv[1].decode("latin-1").lower()
     found = HANDLERS.get(sub)
-    if found is None or (sub in VALKEY_9 and not (s.product == "valkey" and s.number >= (9, 0))):
+    if found is None or (sub in VALKEY_9 and not s.valkey_9):
         return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try CLUSTER HELP.")
     handler, least, most = found
     given = [word.decode("latin-1") for word in argv[2:]]
@@ -116,7 +116,7 @@ def _bump(s: FakeServer, _given: list[str]) -> Reply:
 
 def _meet(s: FakeServer, given: list[str]) -> Reply:
     host, port, bus = given[0], given[1], given[2] if len(given) > 2 else ""
-    tcp = "" if s.product == "valkey" else "TCP "
+    tcp = "TCP " if s.number < (7, 2) else ""
     if not port.lstrip("-").isdigit():
         return ReplyError(f"ERR Invalid {tcp}base port specified: {port}")
     if bus and not bus.lstrip("-").isdigit():
@@ -236,7 +236,7 @@ def _open(s: FakeServer, slot: int, action: str, node_id: str) -> Reply:
         return ReplyError(f"ERR I don't know about node {node_id}")
     if peer.replica:
         return ReplyError("ERR Target node is not a master")
-    if peer is s.myself and s.product == "valkey":
+    if peer is s.myself and s.valkey_9:
         return ReplyError("ERR Target node is myself")
     (s.importing if action == "importing" else s.migrating)[slot] = node_id
     return OK

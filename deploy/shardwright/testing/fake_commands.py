@@ -97,7 +97,7 @@ def redirect(s: FakeServer, session: Session, spec: Spec, argv: list[bytes], ask
     if not slots:
         return None
     crossing = ReplyError("CROSSSLOT Keys in request don't hash to the same slot")
-    if len(slots) > 1 and s.product == "valkey":
+    if len(slots) > 1 and s.valkey_9:
         return crossing
     slot = slots[0]
     owner = s.owner_of(slot)
@@ -208,7 +208,7 @@ def _mode(name: str, value: bool) -> Callable[[FakeServer, Session, list[bytes]]
 
 
 def _select(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
-    refused = "DB index is out of range" if s.product == "valkey" else "SELECT is not allowed in cluster mode"
+    refused = "DB index is out of range" if s.valkey_9 else "SELECT is not allowed in cluster mode"
     return OK if argv[1] == b"0" else ReplyError(f"ERR {refused}")
 
 
