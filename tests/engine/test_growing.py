@@ -107,7 +107,7 @@ EFFECTS = (3, 14)
 def test_a_key_by_key_move_that_dies_anywhere_is_finished(tmp_path: Path, binary: Path, fate: Fate) -> None:
     with formed(tmp_path, 6, binary=binary) as made:
         pairs = fill(made, 2000)
-        even, more = made.topology, shifted(made)
+        even, more = made.topology, shifted(made, 600)
         for turn, fatal in enumerate(EFFECTS):
             made.topology = more if turn % 2 == 0 else even
             with pytest.raises(Death):

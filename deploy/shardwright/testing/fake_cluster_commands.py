@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..model.slots import SLOT_COUNT
 from ..model.wire import Reply, ReplyError
 from . import fake_failover, fake_gossip, fake_migration, fake_replication, fake_reports
-from .fake_replies import NOT_INTEGER, OK, SYNTAX, arity
+from .fake_replies import NO_REPLICAS, NOT_INTEGER, OK, PENDING, SYNTAX, Answered, Held, arity
 from .fake_wire import Peer
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ Handler = Callable[["FakeServer", list[str]], Reply]
 BAD_SLOT = ReplyError("ERR Invalid or out of range slot")
 
 
-def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+CONFIRMING = 2.0
+"""Seconds that Valkey gives its replicas to confirm that they have a slot's change."""
+
+
+def run(s: FakeServer, session: Session, argv: list[bytes]) -> Answered:
     """One CLUSTER command."""
     sub = argv[1].decode("latin-1").lower()
     found = HANDLERS.get(sub)
@@ -31,10 +35,28 @@ def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     given = [word.decode("latin-1") for word in argv[2:]]
     if not least <= len(given) <= most:
         return arity(f"cluster|{sub}")
+    if sub == "setslot" and s.confirms and (held := _held_back(s, session)) is not None:
+        return held
     reply = handler(s, given)
     if sub in CHANGES and not isinstance(reply, ReplyError):
         s.cluster.changed(s)
     return reply
+
+
+def _held_back(s: FakeServer, session: Session) -> Answered | None:
+    """All replicas that are linked take a slot's change first; nothing once they have, or where there are none."""
+    feeds = [feed for feed in s.copying.feeds if feed.online]
+    if session.held is None:
+        if not feeds:
+            return None
+        fake_replication.write(s, fake_replication.NO_KEY)
+        session.held = Held(len(feeds), s.copying.offset, s.clock.now() + CONFIRMING)
+    held = session.held
+    confirmed = sum(feed.acked >= held.offset for feed in feeds) >= held.replicas
+    if not confirmed and s.clock.now() < held.until:
+        return PENDING
+    session.held = None
+    return None if confirmed else NO_REPLICAS
 
 
 def _ranges(s: FakeServer, given: list[str], *, add: bool) -> int | ReplyError:
