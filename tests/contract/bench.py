@@ -67,6 +67,10 @@ class Bench:
     def thaw(self, i: int) -> None:
         raise NotImplementedError
 
+    def recognises(self, i: int, j: int) -> bool:
+        """Whether server `i` knows which of the links that others opened is that of `j`: from its first ping on."""
+        raise NotImplementedError
+
     def name(self, node_id: str, name: str) -> None:
         self._names[node_id] = name
 
@@ -220,6 +224,10 @@ class FakeBench(Bench):
     def thaw(self, i: int) -> None:
         self.cluster.thaw(self.cluster[i])
 
+    def recognises(self, i: int, j: int) -> bool:
+        link = self.cluster[i].peers[self.ids[j]].inbound
+        return link is not None and link.open
+
 
 class RealBench(Bench):
     """Server processes on loopback."""
@@ -249,6 +257,12 @@ class RealBench(Bench):
         process = self.servers[i].process
         assert process is not None
         process.send_signal(signal.SIGCONT)
+
+    def recognises(self, i: int, j: int) -> bool:
+        links = self.ask(i, "CLUSTER LINKS")
+        assert isinstance(links, list)
+        rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in links if isinstance(row, list)]
+        return any(row[b"direction"] == b"from" and row[b"node"] == self.ids[j].encode() for row in rows)
 
 
 def servers(directory: Path, binary: Path, ports: range, settings: dict[str, str], password: str | None) -> Servers:

@@ -152,9 +152,10 @@ def test_a_hard_reset_gives_a_new_name_and_no_epoch(bench: MakeBench) -> None:
 
 
 def test_a_second_meeting_makes_both_hear_news_at_once(bench: MakeBench) -> None:
+    """The met closes the older link of whom it meets, who then opens it anew and asks; if it knows that link as theirs."""
     b = bench(6, settings={"cluster-node-timeout": "60000"})
     b.acquaint(*range(6))
-    b.stays(lambda: True, "handshakes settle", 1)
+    b.until(lambda: b.recognises(1, 0), "a first ping", 60)
     b.ok(1, "CLUSTER ADDSLOTSRANGE 0 10")
     b.meet(0, 1)
     b.until(lambda: len(b.peer(0, 1).slots) == 11, "who meets hears of the met", 1.0)
@@ -276,6 +277,26 @@ def test_giving_away_the_last_slot_by_hand_makes_a_replica(bench: MakeBench) -> 
     assert b.peer(0, 0).epoch > 102
     b.ask(2, f"CLUSTER SETSLOT 16383 NODE {b.ids[0]}")
     b.until(lambda: b.peer(2, 2).primary_id == b.ids[0], "it follows the new owner")
+
+
+def test_valkey_changes_a_slot_only_once_its_replicas_have_the_change(bench: MakeBench) -> None:
+    b = bench(4, settings={"cluster-node-timeout": "15000"})
+    b.form(3, 1)
+    mark = f"CLUSTER SETSLOT 0 MIGRATING {b.ids[1]}"
+    b.ok(0, mark, "CLUSTER SETSLOT 0 STABLE")
+    b.freeze(3)
+    began = b.clock.now()
+    if not b.valkey:
+        b.ok(0, mark)
+        assert b.clock.now() - began < 1
+    else:
+        assert b.error(0, mark) == "NOREPLICAS Not enough good replicas to write."
+        assert 1.5 < b.clock.now() - began < 4
+        assert "[0->-" not in b.text(0, "CLUSTER NODES"), "it is as if it had not been asked"
+        b.ok(1, "CLUSTER SETSLOT 16383 STABLE")  # one without a replica waits for nobody
+    b.thaw(3)
+    b.until(lambda: b.ask(0, mark) == b"OK", "the replica confirms again", 10)
+    assert "[0->-" in b.text(0, "CLUSTER NODES")
 
 
 def test_valkey_moves_slots_with_their_keys_in_one_step(bench: MakeBench) -> None:

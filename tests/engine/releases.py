@@ -26,8 +26,18 @@ SUITES = {("redis", "7.0"): "bookworm", ("redis", "8.0"): "trixie", ("valkey", "
 RELEASES = (("valkey", "9.1"), ("redis", "7.0"), ("valkey", "8.1"), ("redis", "8.0"))
 """What this project is held against."""
 
-each_release = pytest.mark.parametrize("binary", [pytest.param(r, id="-".join(r)) for r in RELEASES], indirect=True)
-"""For tests with the fixture `binary`: once with each release."""
+
+def releases(*names: str) -> pytest.MarkDecorator:
+    """For tests with the fixture `binary`: once with each of these, named as ``valkey-8.1``."""
+    unknown = set(names) - {"-".join(release) for release in RELEASES}
+    assert not unknown, unknown
+    return pytest.mark.parametrize(
+        "binary", [pytest.param(tuple(name.split("-")), id=name) for name in names], indirect=True
+    )
+
+
+each_release = releases(*("-".join(release) for release in RELEASES))
+"""Once with each that this project is held against."""
 
 
 class Missing(Exception):

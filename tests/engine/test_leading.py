@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.kit import Lab, assert_proved, eventually, lab, nodes_of, topology_of
-from tests.engine.test_growing import assert_nothing_lost
+from tests.engine.moves import assert_nothing_lost
 from tests.engine.writing import writing
 
 from shardwright.control.observing import look

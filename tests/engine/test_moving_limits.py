@@ -10,14 +10,19 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.engine.kit import Lab, assert_kept, eventually, fill, nodes_of
-from tests.engine.test_growing import (
+from tests.engine.kit import assert_kept, eventually, fill, nodes_of
+from tests.engine.moves import (
+    SHIFTED,
     assert_nothing_lost,
     assert_proved_once_calm,
-    by_key,
+    ends,
     formed,
+    leaving_tag,
+    moving,
+    shifted,
     slots_by_port,
 )
+from tests.engine.releases import each_release, releases
 from tests.engine.watching import Watching
 from tests.engine.writing import writing
 
@@ -25,46 +30,15 @@ from shardwright.control import migrating
 from shardwright.control.converging import converge
 from shardwright.errors import ApplyError
 from shardwright.model.slots import slot_of
-from shardwright.model.topology import Topology
 from shardwright.testing.servers import Server
 
 pytestmark = pytest.mark.engine
-SHIFTED = 300
-"""Slots that move from the second shard to the first: few, since each is handed over one by one."""
 
 
-def shifted(made: Lab) -> Topology:
-    """The same shards, with some slots more for the first at the cost of the second."""
-    one, two, three = made.topology.shards
-    shards = (replace(one, quota=one.quota + SHIFTED), replace(two, quota=two.quota - SHIFTED), three)
-    return replace(made.topology, shards=shards)
-
-
-def ends(made: Lab) -> tuple[int, int]:
-    """Ports of the primaries that the slots of `shifted` leave, and come to."""
-    rows = slots_by_port(made)
-    first, second = ({n.endpoint.port for n in shard.members} for shard in made.topology.shards[:2])
-    return next(p for p in rows if p in second), next(p for p in rows if p in first)
-
-
-def leaving_tag(made: Lab) -> int:
-    """A hash tag of a slot that leaves: a source's highest go first."""
-    slots = sorted(slots_by_port(made)[ends(made)[0]])[-SHIFTED:]
-    return next(n for n in range(9_999) if slot_of(f"{n}".encode()) in slots)
-
-
-def moving(commands: list[tuple]) -> bool:
-    return any("MIGRATE" in c or "MIGRATESLOTS" in c for c in commands)
-
-
-@pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "by-key"])
-def test_a_move_under_a_limit_takes_as_long_as_its_bytes_ask_for(
-    tmp_path: Path, atomic: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@releases("valkey-9.1", "redis-8.0")
+def test_a_move_under_a_limit_takes_as_long_as_its_bytes_ask_for(tmp_path: Path, binary: Path) -> None:
     """About 3 MB move at 1 MB a second, where they take a fraction of one without a limit."""
-    if not atomic:
-        by_key(monkeypatch)
-    with formed(tmp_path, 6) as made:
+    with formed(tmp_path, 6, binary=binary) as made:
         values = {f"k{n}": 12_000 for n in range(14_000)}
         with redis.RedisCluster("127.0.0.1", made.ports[0]) as client:
             leaving = sorted(slots_by_port(made)[ends(made)[0]])[-SHIFTED:]
@@ -80,11 +54,9 @@ def test_a_move_under_a_limit_takes_as_long_as_its_bytes_ask_for(
             assert {key: client.strlen(key) for key in values} == values
 
 
-def test_large_keys_of_one_slot_go_one_at_a_time_among_many_small_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    by_key(monkeypatch)
-    with formed(tmp_path, 6) as made:
+@releases("valkey-8.1")
+def test_large_keys_of_one_slot_go_one_at_a_time_among_many_small_ones(tmp_path: Path, binary: Path) -> None:
+    with formed(tmp_path, 6, binary=binary) as made:
         fill(made, 3_000)
         tag = f"{{{leaving_tag(made)}}}"
         source = made[made.ports.index(ends(made)[0])]
@@ -102,15 +74,11 @@ def test_large_keys_of_one_slot_go_one_at_a_time_among_many_small_ones(
         assert_proved_once_calm(made)
 
 
-@pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "by-key"])
+@each_release
 @pytest.mark.parametrize("end", ["source", "target"])
-def test_a_failover_of_either_end_during_a_move_is_gone_round(
-    tmp_path: Path, end: str, atomic: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failover_of_either_end_during_a_move_is_gone_round(tmp_path: Path, binary: Path, end: str) -> None:
     """What is moving then is let go, the cluster is looked at again, and the rest moves: in the same run."""
-    if not atomic:
-        by_key(monkeypatch)
-    with formed(tmp_path, 6) as made:
+    with formed(tmp_path, 6, binary=binary) as made:
         pairs = fill(made, 6_000)
         source, target = ends(made)
         victim = source if end == "source" else target
@@ -135,12 +103,10 @@ def test_a_failover_of_either_end_during_a_move_is_gone_round(
         assert not made.converge().changed
 
 
-def test_a_key_whose_migrate_timed_out_and_was_done_all_the_same_is_moved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@releases("redis-7.0")
+def test_a_key_whose_migrate_timed_out_and_was_done_all_the_same_is_moved(tmp_path: Path, binary: Path) -> None:
     """The target stands still while keys are under way, and takes them when the source waits no more."""
-    by_key(monkeypatch)
-    with formed(tmp_path, 6) as made:
+    with formed(tmp_path, 6, binary=binary) as made:
         pairs = fill(made, 1_000)
         frozen: list[Server] = []
 
@@ -163,12 +129,12 @@ def test_a_key_whose_migrate_timed_out_and_was_done_all_the_same_is_moved(
         assert_nothing_lost(made, told, 2)
 
 
+@releases("redis-8.0")
 def test_a_key_that_can_not_be_moved_in_time_is_named_and_its_slot_repaired_by_the_next_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The target stands still for longer than any try may take."""
-    by_key(monkeypatch)
-    with formed(tmp_path, 6) as made:
+    with formed(tmp_path, 6, binary=binary) as made:
         key = f"{{{leaving_tag(made)}}}huge"
         source, target = (made.servers[made.ports.index(port)] for port in ends(made))
         made[made.ports.index(source.port)].set(key, b"x" * 20_000_000)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ..core.commands import commands
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
-from ..model.plan import FinishSlot, Forget, MigrateSlots, Phase, Restart, Step
+from ..model.plan import CloseSlot, FinishSlot, Forget, MigrateSlots, Phase, Restart, Step
 from ..model.progress import Progress
 from ..model.secret import Secret
-from ..ports import Answer, Clock, Command, ReplyError, Transport
+from ..ports import Answer, Clock, Command, ReplyError, Transport, Unordered
 from .migrating import migrate
 from .moving import finish_slot
 
@@ -58,11 +58,8 @@ def send(
     moves = [step for step in phase.steps if isinstance(step, FinishSlot)]
     refusals = _send_plain(plain, transport)
     for move in moves:
-        problem = finish_slot(move, transport, password)
-        if isinstance(problem, Silence):
-            refusals.append(Refusal(move, f"{problem.reason}: {problem.detail}", lost=True))
-        elif problem:
-            refusals.append(Refusal(move, problem))
+        if problem := finish_slot(move, transport, password):
+            refusals.append(Refusal(move, problem.message, lost=not problem.final))
     migrations = [step for step in phase.steps if isinstance(step, MigrateSlots)]
     failed = migrate(
         migrations, transport, clock, password, progress, primaries=primaries, bytes_per_second=bytes_per_second
@@ -75,7 +72,11 @@ def _send_plain(steps: Sequence[Step], transport: Transport) -> list[Refusal]:
     by_node: dict[Endpoint, list[tuple[Step, Command]]] = defaultdict(list)
     for step in steps:
         by_node[step.node] += [(step, command) for command in commands(step)]
-    answers = transport.ask({e: [command for _, command in rows] for e, rows in by_node.items()}, timeout=TIMEOUT)
+    batches = {e: tuple(command for _, command in rows) for e, rows in by_node.items()}
+    for e, rows in by_node.items():
+        if all(isinstance(step, CloseSlot) for step, _ in rows):
+            batches[e] = Unordered(batches[e])
+    answers = transport.ask(batches, timeout=TIMEOUT)
     return [refusal for e, rows in by_node.items() for refusal in _refusals([s for s, _ in rows], answers[e])]
 
 
@@ -83,7 +84,12 @@ def _refusals(steps: Sequence[Step], answer: Answer) -> list[Refusal]:
     if isinstance(answer, Silence):
         return [Refusal(step, f"{answer.reason}: {answer.detail}", lost=True) for step in steps]
     pairs = zip(steps, answer, strict=False)
-    refused = [Refusal(step, reply.message) for step, reply in pairs if isinstance(reply, ReplyError)]
+    refused = [_refusal(step, reply.message) for step, reply in pairs if isinstance(reply, ReplyError)]
     return [
         refusal for refusal in refused if not (isinstance(refusal.step, Forget) and "Unknown node" in refusal.message)
     ]
+
+
+def _refusal(step: Step, message: str) -> Refusal:
+    """Why a mark stays on a slot may pass: a replica that lags, a node that was failed over since our look."""
+    return Refusal(step, message, lost=isinstance(step, CloseSlot))

@@ -37,7 +37,7 @@ ROUNDS = 24
 START_LIMIT = 60.0
 """Seconds that servers which were just started have to answer; loading a data set does not count."""
 TRIES = 5
-"""Times in a row that slot moves may end early for a reason that passes, before the reason is told."""
+"""Times in a row that slot moves, or the closing of open slots, may end early before the reason, which may pass, is told."""
 REST = 1.0
 """Seconds before the second try, and as many more before each further one: a server that was just started refuses writes."""
 DISPUTE_LIMIT = 10.0
@@ -47,6 +47,7 @@ LOADING_LIMIT = 3600.0
 FAILOVER_AGAIN = 6.0
 """Seconds after which a manual failover is asked for again: servers give one up after 5. One that leads refuses it."""
 _TOO_FEW_FILES = "operating system is not able to handle the specified number of clients"
+_UNCONFIRMED = "NOREPLICAS"
 _STARTING = frozenset({"refused", "loading", "closed"})
 _WAITABLE = ("Unknown node", "unknown node", "I don't know about node")
 
@@ -133,9 +134,11 @@ def _phases(outcome: Outcome, made: Plan, known: Ages, means: Means) -> None:
             return
         phase = made.phases[0]
         after = _run(phase, outcome.state, topology, means, waiter, known, last=failures == TRIES - 1)
-        if phase.until is Until.MOVED:
-            failures = failures + 1 if after is None else 0
+        if after is None and phase.until in (Until.MOVED, Until.CLOSED):
+            failures += 1
             means.clock.sleep(REST * failures)
+        elif phase.until is Until.MOVED:
+            failures = 0
         outcome.phases.append(phase)
         outcome.forgot |= {step.id: means.clock.now() for step in phase.steps if isinstance(step, Forget)}
         seen = after if after is not None and not unsettled(after) else await_views(topology, means)
@@ -283,6 +286,13 @@ def _raise_refused(phase: Phase, refused: list[Refusal]) -> None:
             f"{len(refused)} servers may open too few files for the wanted maxclients:\n{lines}",
             hint="allow their processes more and restart them (systemd: LimitNOFILE is in the unit that was just written; "
             "service_manager: direct: ulimit -Hn of whoever deploys), or lower maxclients in cluster.yml",
+        )
+    if all(refusal.lost and refusal.message.startswith(_UNCONFIRMED) for refusal in refused):
+        raise ApplyError(
+            "replicas-unconfirmed",
+            f"'{phase.name}': replicas did not confirm {len(refused)} of {len(phase.steps)} steps, {TRIES} times:\n{lines}",
+            hint="a primary waits 2 s for all of its linked replicas before it changes a slot: look at slave0 and further "
+            "in INFO replication of those above; mend or stop the replica that lags, then run the same command again",
         )
     raise ApplyError(
         "step-refused",

@@ -137,8 +137,10 @@ def _disputes(nodes: Mapping[Endpoint, NodeState]) -> tuple[Dispute, ...]:
 
 
 def _open_slots(nodes: Mapping[Endpoint, NodeState]) -> tuple[OpenSlot, ...]:
-    """Marks of primaries only: newer servers repeat a primary's marks at its replicas."""
-    endpoints = {node.id: endpoint for endpoint, node in nodes.items()}
+    """Marks of primaries only: newer servers repeat a primary's marks at its replicas. An end that follows another by now
+    was failed over: who leads it has its keys, and with older servers no mark."""
+    homes = {node.id: endpoint for endpoint, node in nodes.items()}
+    endpoints = {node.id: homes.get(node.primary_id or node.id, endpoint) for endpoint, node in nodes.items()}
     given: dict[int, dict[Endpoint, Endpoint | None]] = defaultdict(dict)
     taken: dict[int, dict[Endpoint, Endpoint | None]] = defaultdict(dict)
     for endpoint, node in nodes.items():

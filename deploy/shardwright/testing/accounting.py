@@ -14,7 +14,8 @@ from ..model.slots import slot_of
 from ..model.wire import Command, Reply, ReplyError
 from ..ports import Transport
 from .fake_cluster import FakeCluster
-from .fake_commands import Later, Session, execute
+from .fake_commands import Session, execute
+from .fake_replies import Later
 
 __all__ = ["Account", "Client", "FakeClient", "Indeterminate", "Refused", "TransportClient", "Writer"]
 

@@ -51,8 +51,10 @@ def acl(s: FakeServer, session: Session, argv: list[bytes]) -> Reply:
     if sub == "whoami":
         return b"default"
     if sub == "list":
-        hashes = [f" #{held}" for held in s.passwords] or [" nopass"]
-        return [f"user default on{''.join(hashes)} ~* &* +@all".encode()]
+        flags = ["nopass"] if not s.passwords else []
+        flags += ["sanitize-payload"] if (7, 2) <= s.number < (9, 0) else []
+        rules = ["on", *flags, *(f"#{held}" for held in s.passwords), "~*", "&*", "+@all"]
+        return [" ".join(["user", "default", *rules]).encode()]
     if sub != "setuser" or argv[2:3] != [b"default"]:
         return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try ACL HELP.")
     for rule in (w.decode("utf-8", "replace") for w in argv[3:]):

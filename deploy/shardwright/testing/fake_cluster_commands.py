@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..model.slots import SLOT_COUNT
 from ..model.wire import Reply, ReplyError
 from . import fake_failover, fake_gossip, fake_migration, fake_replication, fake_reports
-from .fake_replies import NOT_INTEGER, OK, SYNTAX, arity
+from .fake_replies import NO_REPLICAS, NOT_INTEGER, OK, PENDING, SYNTAX, Answered, Held, arity
 from .fake_wire import Peer
 
 if TYPE_CHECKING:
@@ -21,20 +21,42 @@ Handler = Callable[["FakeServer", list[str]], Reply]
 BAD_SLOT = ReplyError("ERR Invalid or out of range slot")
 
 
-def run(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+CONFIRMING = 2.0
+"""Seconds that Valkey gives its replicas to confirm that they have a slot's change."""
+
+
+def run(s: FakeServer, session: Session, argv: list[bytes]) -> Answered:
     """One CLUSTER command."""
     sub = argv[1].decode("latin-1").lower()
     found = HANDLERS.get(sub)
-    if found is None or (sub in VALKEY_9 and not (s.product == "valkey" and s.number >= (9, 0))):
+    if found is None or (sub in VALKEY_9 and not s.valkey_9):
         return ReplyError(f"ERR unknown subcommand '{argv[1].decode('latin-1')}'. Try CLUSTER HELP.")
     handler, least, most = found
     given = [word.decode("latin-1") for word in argv[2:]]
     if not least <= len(given) <= most:
         return arity(f"cluster|{sub}")
+    if sub == "setslot" and s.confirms and (held := _held_back(s, session)) is not None:
+        return held
     reply = handler(s, given)
     if sub in CHANGES and not isinstance(reply, ReplyError):
         s.cluster.changed(s)
     return reply
+
+
+def _held_back(s: FakeServer, session: Session) -> Answered | None:
+    """All replicas that are linked take a slot's change first; nothing once they have, or where there are none."""
+    feeds = [feed for feed in s.copying.feeds if feed.online]
+    if session.held is None:
+        if not feeds:
+            return None
+        fake_replication.write(s, fake_replication.NO_KEY)
+        session.held = Held(len(feeds), s.copying.offset, s.clock.now() + CONFIRMING)
+    held = session.held
+    confirmed = sum(feed.acked >= held.offset for feed in feeds) >= held.replicas
+    if not confirmed and s.clock.now() < held.until:
+        return PENDING
+    session.held = None
+    return None if confirmed else NO_REPLICAS
 
 
 def _ranges(s: FakeServer, given: list[str], *, add: bool) -> int | ReplyError:
@@ -116,7 +138,7 @@ def _bump(s: FakeServer, _given: list[str]) -> Reply:
 
 def _meet(s: FakeServer, given: list[str]) -> Reply:
     host, port, bus = given[0], given[1], given[2] if len(given) > 2 else ""
-    tcp = "" if s.product == "valkey" else "TCP "
+    tcp = "TCP " if s.number < (7, 2) else ""
     if not port.lstrip("-").isdigit():
         return ReplyError(f"ERR Invalid {tcp}base port specified: {port}")
     if bus and not bus.lstrip("-").isdigit():
@@ -236,7 +258,7 @@ def _open(s: FakeServer, slot: int, action: str, node_id: str) -> Reply:
         return ReplyError(f"ERR I don't know about node {node_id}")
     if peer.replica:
         return ReplyError("ERR Target node is not a master")
-    if peer is s.myself and s.product == "valkey":
+    if peer is s.myself and s.valkey_9:
         return ReplyError("ERR Target node is myself")
     (s.importing if action == "importing" else s.migrating)[slot] = node_id
     return OK

@@ -14,18 +14,10 @@ from ..model.secret import Secret
 from ..model.slots import slot_of
 from ..model.wire import Command, Reply, ReplyError
 from . import fake_admin, fake_cluster_commands, fake_migration, fake_replication, fake_reports
-from .fake_replies import NOT_INTEGER, OK, SYNTAX, arity
+from .fake_replies import NO_REPLICAS, NOT_INTEGER, OK, PENDING, SYNTAX, Answered, Held, arity
 
 if TYPE_CHECKING:
     from .fake_server import FakeServer
-
-
-class Later:
-    """The answer of a server that does not answer yet; ask again with the same command."""
-
-
-PENDING: Final = Later()
-Answered = Reply | Later
 
 
 @dataclass
@@ -36,6 +28,7 @@ class Session:
     readonly: bool = False
     asking: bool = False
     waiting_since: float | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ def _unwritable(s: FakeServer) -> ReplyError | None:
     if s.myself.replica:
         return ReplyError("READONLY You can't write against a read only replica.")
     if needed and fake_reports.good_replicas(s) < needed:
-        return ReplyError("NOREPLICAS Not enough good replicas to write.")
+        return NO_REPLICAS
     return None
 
 
@@ -97,7 +90,7 @@ def redirect(s: FakeServer, session: Session, spec: Spec, argv: list[bytes], ask
     if not slots:
         return None
     crossing = ReplyError("CROSSSLOT Keys in request don't hash to the same slot")
-    if len(slots) > 1 and s.product == "valkey":
+    if len(slots) > 1 and s.valkey_9:
         return crossing
     slot = slots[0]
     owner = s.owner_of(slot)
@@ -208,7 +201,7 @@ def _mode(name: str, value: bool) -> Callable[[FakeServer, Session, list[bytes]]
 
 
 def _select(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
-    refused = "DB index is out of range" if s.product == "valkey" else "SELECT is not allowed in cluster mode"
+    refused = "DB index is out of range" if s.valkey_9 else "SELECT is not allowed in cluster mode"
     return OK if argv[1] == b"0" else ReplyError(f"ERR {refused}")
 
 

@@ -24,6 +24,8 @@ load it. Valkey skipped those that Redis took after 7.2."""
 Change = tuple[bytes, bytes | None, float | None]
 """Key, value and expiry; no value: deleted; the empty change (no key): everything is deleted."""
 FLUSH: Change = (b"", None, None)
+NO_KEY: Change = (b"", b"", 0.0)
+"""What changes no key, and is passed on all the same."""
 
 
 class Feed:
@@ -93,6 +95,8 @@ class Copying:
 def apply(s: FakeServer, change: Change) -> None:
     """Change the keys."""
     key, value, ends = change
+    if change is NO_KEY:
+        return
     if change is FLUSH or (not key and value is None):
         s.store.clear()
     elif value is None:

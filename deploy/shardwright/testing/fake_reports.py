@@ -159,7 +159,7 @@ def _replication(s: FakeServer) -> dict[str, object]:
     for number, feed in enumerate(c.feeds):
         host, port, _ = feed.replica.at
         state = "online" if feed.online else "wait_bgsave"
-        kind = ",type=replica" if s.product == "valkey" and s.number >= (9, 0) else ""
+        kind = ",type=replica" if s.valkey_9 else ""
         fields[f"slave{number}"] = f"ip={host},port={port},state={state},offset={feed.acked},lag={feed.lag}{kind}"
     return fields | {
         "master_failover_state": "no-failover",

@@ -77,6 +77,16 @@ class FakeServer:
         return self.product == "valkey" or self.number >= (7, 2)
 
     @property
+    def confirms(self) -> bool:
+        """Whether its replicas must have a slot's change before it makes it itself (Valkey from 8.0 on)."""
+        return self.product == "valkey" and self.number >= (8, 0)
+
+    @property
+    def valkey_9(self) -> bool:
+        """Whether it speaks as Valkey does from 9.0 on."""
+        return self.product == "valkey" and self.number >= (9, 0)
+
+    @property
     def assigned(self) -> int:
         """Slots that have an owner by its knowledge, as a mask."""
         mask = self.myself.slots

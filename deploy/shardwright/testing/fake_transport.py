@@ -15,7 +15,8 @@ from ..model.observation import Silence
 from ..model.secret import Secret
 from ..model.wire import Answer, Command, Reply, ReplyError
 from ..ports import Unreachable
-from .fake_commands import Later, Session, execute, is_effect, words
+from .fake_commands import Session, execute, is_effect, words
+from .fake_replies import Later
 
 if TYPE_CHECKING:
     from .fake_cluster import FakeCluster

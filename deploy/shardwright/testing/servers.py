@@ -11,9 +11,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..engines.quoting import quote
 from ..model.endpoint import Endpoint
 
 BUS_OFFSET = 10_000
@@ -60,7 +62,11 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / "server.log"
         with log.open("ab") as out:
-            self.process = subprocess.Popen(self._command(), stdout=out, stderr=out, cwd=self.directory)
+            command = [*self.launcher, str(self.binary), "-"]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=self.directory)
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError), self.process.stdin as lines:
+            lines.write(self._configuration().encode())
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -72,7 +78,8 @@ class Server:
                 time.sleep(0.01)
         raise TimeoutError(f"port {self.port} did not answer:\n{log.read_text(errors='replace')[-2000:]}")
 
-    def _command(self) -> list[str]:
+    def _configuration(self) -> str:
+        """Read from standard input: on the command line, Valkey before 9 takes no value that holds a quote."""
         wanted = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -86,8 +93,7 @@ class Server:
         }
         if self.password is not None:
             wanted |= {"requirepass": self.password, "masterauth": self.password}
-        words = [word for name, value in wanted.items() for word in (f"--{name}", value)]
-        return [*self.launcher, str(self.binary), *words]
+        return "".join(f"{name} {quote(value)}\n" for name, value in wanted.items())
 
     def kill(self) -> None:
         """End it at once, as `kill -9` does."""

@@ -144,6 +144,49 @@ def test_an_open_slot_of_which_keys_have_moved_is_finished_towards_them() -> Non
         assert step.node_id == seen().views[at(0)].id
 
 
+def failed_over(observed: Observation, old: Endpoint) -> tuple[Observation, Endpoint]:
+    """The same after a failover of `old`, with its marks lost, as Redis does; and who leads now."""
+    was = observed.views[old]
+    new = next(e for e, v in observed.views.items() if v.myself.primary_id == was.id)
+    heir = observed.views[new].id
+    parts = {
+        was.id: {"role": Role.REPLICA, "primary_id": heir, "slots": SlotSet(), "migrating": (), "importing": ()},
+        heir: {"role": Role.PRIMARY, "primary_id": None, "slots": was.myself.slots},
+    }
+    views = {}
+    for endpoint, view in observed.views.items():
+        peers = tuple(replace(p, **parts.get(p.id, {})) for p in view.peers)
+        views[endpoint] = replace(view, myself=replace(view.myself, **parts.get(view.id, {})), peers=peers)
+    views[new] = replace(views[new], stray=was.stray)
+    views[old] = replace(views[old], stray={})
+    return Observation(views, {}), new
+
+
+def of_slots(made: Plan) -> list[FinishSlot | CloseSlot]:
+    return [step for step in made.steps if isinstance(step, FinishSlot | CloseSlot)]
+
+
+def test_a_move_whose_target_was_failed_over_is_finished_towards_who_leads_there_now() -> None:
+    """Its keys came with the replication, its mark did not; the source still names the target that was."""
+    observed, new = failed_over(opened({0: 3, 1: 1}, 0, (1,)), at(1))
+    (step,) = of_slots(planned(observed))
+    assert isinstance(step, FinishSlot)
+    assert (step.node, step.slot, step.target) == (at(0), 5, new)
+    assert step.target_id == observed.views[new].id
+
+
+def test_a_move_whose_source_was_failed_over_is_finished_from_who_leads_there_now() -> None:
+    observed, new = failed_over(opened({0: 3, 1: 1}, 0, (1,)), at(0))
+    (step,) = of_slots(planned(observed))
+    assert isinstance(step, FinishSlot)
+    assert (step.node, step.slot, step.target) == (new, 5, at(1))
+
+
+def test_marks_of_a_move_whose_target_was_failed_over_come_off_where_nothing_had_moved() -> None:
+    observed, _ = failed_over(opened({0: 3}, 0, (1,)), at(1))
+    assert of_slots(planned(observed)) == [CloseSlot(at(0), 5)]
+
+
 def test_keys_at_an_end_that_the_move_does_not_name_stop_the_plan() -> None:
     for counts, importing in (({0: 1, 1: 1, 2: 1}, (1, 2)), ({0: 1, 2: 1}, (1,))):
         with pytest.raises(PlanError) as raised:

@@ -181,6 +181,11 @@ _APPLYING = table(
             "Its own words stand in the message.",
             "Mend what it names; then run the same command again.",
         ),
+        "replicas-unconfirmed": (
+            "A primary did not change a slot, because its replicas did not confirm that they have the change.",
+            "Valkey waits 2 s for every linked replica. One of them stands still, lags, or its host is overloaded.",
+            "INFO replication of the primary shows who lags (slave0 and further); mend or stop it, then run again.",
+        ),
         "restart-failed": (
             "A server was not restarted, or did not come up; the rolling restart ended there.",
             "Its service manager or the guard refused, or the connection broke; the message has their words.",
