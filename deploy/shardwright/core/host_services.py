@@ -124,7 +124,7 @@ def _common(site: Site) -> dict[str, object]:
 def _below(site: Site, *tops: str) -> bool:
     """Whether anything of the cluster lies where the unit would not see it."""
     server = PurePosixPath(site.engine.server)
-    return any(path.is_relative_to(top) for path in (*site.paths.all(), server) for top in tops)
+    return any(f"{path}/".startswith(f"{top}/") for path in (*site.paths.all(), server) for top in tops)
 
 
 def _file(site: Site, path: str, template: str, values: dict[str, object], mode: str = "0644") -> File:

@@ -50,6 +50,7 @@ def keep(run: Run, result: HostResult, state: HostState) -> None:
     """Take `state` for what the host is now, and choose the blueprint that fits its service manager."""
     result.state = state
     result.blueprint = run.environment.fitting(result.spec, state)
+    result.wanted.clear()
 
 
 def admit(result: HostResult) -> None:
@@ -81,7 +82,9 @@ def wanted(result: HostResult, *, settled: bool = False) -> HostChanges:
     assert result.blueprint is not None
     assert result.state is not None
     assert result.blueprint.manager is not ServiceManager.AUTO
-    return changes(result.blueprint, result.state, settled=settled)
+    if settled not in result.wanted:
+        result.wanted[settled] = changes(result.blueprint, result.state, settled=settled)
+    return result.wanted[settled]
 
 
 def note(result: HostResult, found: HostChanges) -> None:

@@ -21,6 +21,7 @@ from ..adapters import run_context
 from ..adapters.environment import Environment
 from ..adapters.lock import Held
 from ..core.config_lines import ConfigFile
+from ..core.host.changes import HostChanges
 from ..core.host.state import HostState
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
@@ -37,12 +38,14 @@ from ..model.topology import Topology
 class HostResult:
     """One host in this run. `changes` are done, in words; `warnings` are (code, text); `execs` counts round trips.
 
-    `drift` and `config_files` are what a comparison found, where one was asked for.
+    `drift` and `config_files` are what a comparison found, where one was asked for. `wanted` are the changes that the state
+    asks for, by whether live switches are settled; every stage asks for them, so they are worked out once a state.
     """
 
     spec: HostSpec
     state: HostState | None = None
     blueprint: Blueprint | None = None
+    wanted: dict[bool, HostChanges] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     warnings: dict[str, str] = field(default_factory=dict)
     restart_needed: dict[str, tuple[str, ...]] = field(default_factory=dict)
