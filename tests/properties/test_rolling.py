@@ -6,15 +6,17 @@ step, one host at a time.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.properties.planning_model import World
+from tests.properties.planning_model import Server, World
 from tests.properties.test_planning import steps_of
 
 from shardwright.core.planning import plan
-from shardwright.model.endpoint import Endpoint
+from shardwright.model.endpoint import Endpoint, NodeId
 from shardwright.model.observation import Role
-from shardwright.model.plan import Failover, Plan, Restart, Step
+from shardwright.model.plan import Failover, Plan, Restart, Step, Until
 from shardwright.model.slots import SLOT_COUNT, SlotRange, SlotSet
 from shardwright.model.topology import Node, Shard, Topology
 
@@ -120,3 +122,28 @@ def test_a_failover_between_two_phases_changes_the_rest_and_nothing_else(
 
 def _failover(world: World, heir: Endpoint) -> Step:
     return Failover(heir, world.by_id(world.servers[heir].primary).endpoint)
+
+
+@given(scenes(), st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+def test_who_stands_alone_is_restarted_before_it_is_grown_into(scene: tuple[Topology, World], more: int) -> None:
+    """A spare may run with another bus port, or be of a version that can follow nobody: nothing may hang on it."""
+    topology, world = scene
+    size = len(topology.shards[0].members)
+    fresh = [Node(Endpoint("10.0.1.1", 8000 + n, 18000 + n), "new", zone="new") for n in range(more * size)]
+    for number, node in enumerate(fresh):
+        world.servers[node.endpoint] = Server(node.endpoint, NodeId(f"{0xBEEF + number:040x}"), outdated=True)
+        world.hosts[node.endpoint] = node.host
+    shards = len(topology.shards) + more
+    teams = [*(s.members for s in topology.shards), *(tuple(fresh[n * size :][:size]) for n in range(more))]
+    base, extra = divmod(SLOT_COUNT, shards)
+    grown = replace(topology, shards=tuple(Shard(f"s{n}", t, base + (n < extra)) for n, t in enumerate(teams)))
+    made = plan(grown, world.state())
+    first = next(phase for phase in made.phases if phase.steps)
+    assert {step.node for step in first.steps} == {node.endpoint for node in fresh}
+    assert all(isinstance(step, Restart) for step in first.steps)
+    assert first.until is Until.STARTED
+    again = [s.node for p in made.phases if p is not first for s in p.steps if isinstance(s, Restart)]
+    assert not {node.endpoint for node in fresh} & set(again)
+    world = world.run(first.steps)
+    assert steps_of(plan(grown, world.state())) == steps_of(made)[1:]

@@ -20,7 +20,7 @@ from ..model.topology import Topology
 from ..ports import Answer, Supervisor, Transport
 from .observing import TIMEOUT
 
-ROLLING = frozenset({Until.READY, Until.HANDED, Until.RESTARTED})
+ROLLING = frozenset({Until.READY, Until.HANDED, Until.RESTARTED, Until.STARTED})
 UNLINKED = "is not linked to its primary"
 
 Unmet = Mapping[Endpoint, str]

@@ -91,7 +91,8 @@ class Waiter:
             if away := returning.away(self._transport):
                 return None, away
             state = look(self._topology, self._transport)
-            lacks = returning.lacks(state, not_whole(self._topology, state))
+            alone = phase.until is Until.STARTED
+            lacks = returning.lacks(state, {} if alone else not_whole(self._topology, state))
             if phase.until is Until.HANDED and returning.led(state):
                 gathering.refresh(lacks)  # who was led before tells the others only as its node timeout paces it
             return state, lacks

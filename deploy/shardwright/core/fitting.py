@@ -2,7 +2,8 @@
 
 `place` decides who shares a shard without knowing what runs. Followed to the letter on a cluster that grew, failed over or
 was made by somebody else, that would swap replicas, and so copy data, for no gain. So where the observed shards keep the
-rules of the spec (number, size, domains), their members stay together, and only what is missing is filled in. On a cluster
+rules of the spec (number, size, domains), their members stay together, and only what is missing is filled in. Where nobody
+who is free stands apart from a shard that lacks a member, replicas of other shards change places. On a cluster
 that is not formed yet, or that is as `place` says, the topology comes back unchanged.
 
 Which instances hold no place is decided here too: of those that are not leaving, the ones that the cluster needs least.
@@ -17,6 +18,9 @@ from ..model.endpoint import Endpoint
 from ..model.observation import Role
 from ..model.state import ClusterState, NodeState
 from ..model.topology import Node, Shard, Topology
+
+CHANGES = 4
+"""Replicas that change places at most, one after another, so that one more stands apart."""
 
 Teams = dict[str, list[Node]]
 """The members that each shard has so far, its leader first, by the shard's name."""
@@ -108,13 +112,45 @@ def _newcomer(shard: Shard, pool: Iterable[Node], state: ClusterState, teams: Te
 
 
 def _fill(topology: Topology, pool: Iterable[Node], teams: Teams) -> None:
-    """Every shard at its size: its own members of the plan first, then whoever is free and apart, then whoever is free."""
+    """Every shard at its size: its own members of the plan first, then whoever is free and apart; then others change
+    places, and at last whoever is free."""
+    pool = list(pool)
     for members, spread in ((None, topology.spread), (pool, topology.spread), (pool, "none")):
+        if spread != topology.spread:
+            _make_room(topology, pool, teams)
         for shard in topology.shards:
             team = teams[shard.name]
             for node in [*_free(shard.members if members is None else members, teams)]:
                 if len(team) < len(shard.members) and _apart(node, team, spread):
                     team.append(node)
+
+
+def _make_room(topology: Topology, pool: Iterable[Node], teams: Teams) -> None:
+    sizes = {shard.name: len(shard.members) for shard in topology.shards}
+    for node in [*_free(pool, teams)]:
+        if any(len(team) < sizes[name] for name, team in teams.items()):
+            _seat(node, sizes, teams, topology.spread, {node.endpoint}, CHANGES)
+
+
+def _seat(node: Node, sizes: Mapping[str, int], teams: Teams, spread: str, moved: set[Endpoint], changes: int) -> bool:
+    """Find a place for `node` apart from others, where need be that of a replica for which another is found (an
+    augmenting path); nothing is changed where there is none."""
+    for name, team in teams.items():
+        if len(team) < sizes[name] and _apart(node, team, spread):
+            team.append(node)
+            return True
+    if not changes:
+        return False
+    for team in teams.values():
+        for at, member in enumerate(team[1:], start=1):
+            if member.endpoint in moved or not _apart(node, [*team[:at], *team[at + 1 :]], spread):
+                continue
+            moved.add(member.endpoint)
+            team[at] = node
+            if _seat(member, sizes, teams, spread, moved, changes - 1):
+                return True
+            team[at] = member
+    return False
 
 
 def _free(pool: Iterable[Node], teams: Mapping[str, list[Node]]) -> Iterator[Node]:

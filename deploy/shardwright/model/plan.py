@@ -224,7 +224,8 @@ class Until(StrEnum):
 
     Of a rolling restart, in which servers that still wait for theirs may lack the link to a newer primary: `READY`: the
     cluster is whole. `HANDED`: the failed over lead, and it is whole. `RESTARTED`: the restarted are other processes of
-    the wanted version, have caught up with their primaries, and it is whole.
+    the wanted version, have caught up with their primaries, and it is whole. `STARTED`: the same of servers that stand
+    alone, whatever the cluster is.
     """
 
     PREPARED = "prepared"
@@ -240,6 +241,7 @@ class Until(StrEnum):
     READY = "ready"
     HANDED = "handed"
     RESTARTED = "restarted"
+    STARTED = "started"
     LOGGED_IN = "logged-in"
 
 

@@ -1,9 +1,9 @@
 """`plan`: from what should be and what is to what is to be done. Pure and deterministic; a rule a file.
 
 The order of the phases is the safety argument: refuse first (nothing is touched on a picture that can't be trusted), close
-what others left open, prepare each node for itself, introduce, replicate, join, move slots once whoever gets them has its
-copies, place what was drained, dismiss and forget what holds no place, put settings right, restart what only a new start
-puts right, and hand primaries over at the very end.
+what others left open, restart the outdated that stand alone, prepare each node for itself, introduce, replicate, join, move
+slots once whoever gets them has its copies, place what was drained, dismiss and forget what holds no place, put settings
+right, restart what only a new start puts right, and hand primaries over at the very end.
 Re-planning after any phase gives the rest of the plan, because each rule looks only at what is, never at what an earlier
 run intended.
 """
@@ -27,7 +27,7 @@ from .open_slots import arriving, open_slots_phase
 from .refusing import refuse, refuse_failing_disks, unsettled
 from .resetting import reset_phase
 from .resharding import agree_phase, move_phase
-from .rolling import roll
+from .rolling import renew_phase, roll
 from .settings import settle_phase
 
 __all__ = ["Assignment", "assign", "plan", "require_consent", "unsettled"]
@@ -60,6 +60,7 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     phases: list[Phase | None] = [
         giving_up,
         closing,
+        renew_phase(topology, state),
         prepare,
         introduce,
         *gathering,

@@ -8,6 +8,9 @@ without replicas, which needs a consent by name.
 Why one host at a time: that a host's servers are away together is what the cluster is laid out for; two hosts at a time
 could leave a shard without a copy if one more fails. Of a shard one member at a time, even on one host.
 
+Members that still stand alone and empty, as spares do that are to be grown into, come before all that: nobody misses them,
+and run as they do they might not fit in, with another bus port or as replicas of a version that they can't read.
+
 Each phase ends only when who was restarted is back and has caught up, and is planned from what is seen then: the order
 follows from who is outdated and who leads, so re-planning gives the rest of the plan.
 """
@@ -63,7 +66,7 @@ def roll(topology: Topology, state: ClusterState, assignment: Assignment) -> Rol
         PlanError: ``downgrades``, ``upgrade-path``, ``sync-lacks-memory``.
     """
     leading = {shard.name: assignment.primary_of(shard) for shard in topology.shards}
-    todo = {n.endpoint: state.outdated[n.endpoint] for n in topology.nodes if n.endpoint in state.outdated}
+    todo = {n.endpoint: why for n in topology.nodes if (why := state.outdated.get(n.endpoint)) and not _idle(n, state)}
     if not todo:
         return Roll((), (), leading)
     for endpoint in todo:
@@ -80,6 +83,25 @@ def roll(topology: Topology, state: ClusterState, assignment: Assignment) -> Rol
         else:
             _lead(course)
     return Roll(tuple(course.phases), tuple(course.hazards), course.leading)
+
+
+def renew_phase(topology: Topology, state: ClusterState) -> Phase | None:
+    """Restarts the outdated among those that do not belong to the cluster yet.
+
+    Raises:
+        PlanError: ``downgrades``, ``upgrade-path``.
+    """
+    nodes = tuple(n for n in topology.nodes if n.endpoint in state.outdated and _idle(n, state))
+    for node in nodes:
+        _direct_way(topology, state.nodes[node.endpoint])
+    steps = tuple(Restart(n.endpoint, "; ".join(state.outdated[n.endpoint])) for n in nodes)
+    return Phase("restart", steps, Until.STARTED, START_LIMIT) if steps else None
+
+
+def _idle(node: Node, state: ClusterState) -> bool:
+    """Whether it is alone and holds nothing."""
+    seen = state.nodes[node.endpoint]
+    return not (seen.knows or seen.view.peers or seen.slots or seen.view.keys or seen.primary_id)
 
 
 def _lags(node: NodeState) -> bool:
