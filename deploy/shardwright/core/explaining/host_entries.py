@@ -299,7 +299,8 @@ _GUARD = table(
         "aof-manifest-missing": (
             "There are append-only files without their manifest.",
             "A copy or restore that left it out. The server would start empty, without an error.",
-            "Restore the manifest; if a replica has the data, move the files away and deploy again.",
+            "Restore the manifest; if another member of the shard has the data, move all of the data directory but the mark "
+            "away and deploy. Not the append-only files alone: a primary that came back empty would empty its replicas.",
         ),
         "aof-ignores-rdb": (
             "A snapshot holds data, and the configuration says appendonly yes.",
