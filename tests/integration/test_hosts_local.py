@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -601,6 +602,53 @@ def test_an_identity_that_answers_elsewhere_is_not_restored(local: Local) -> Non
     assert mended.proved, mended
     assert ids(local) == before
     assert lacks(local, pairs) == []
+
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+"""Where groups of processes are given less memory than there is (the first version of control groups, as root)."""
+
+
+@contextmanager
+def little_memory(pid: int, more: int) -> Iterator[None]:
+    """The process may use so many bytes more than now, and is killed by the kernel beyond that."""
+    group = MEMORY / f"shardwright-test-{pid}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no group of processes with a limit can be made here: {error}")
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(more))
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def test_a_server_that_the_kernel_killed_for_lack_of_memory_is_named_and_started_again(local: Local) -> None:
+    local.write(local.spec("settings: {cluster-node-timeout: 2000}"))
+    assert local.run().proved
+    pairs = fills(local)
+    victim = next(p for p in local.ports if client("127.0.0.1", p).info("replication")["role"] == "master")
+    server = client("127.0.0.1", victim)
+    assert server.execute_command("WAIT", 1, 5000) == 1
+    name = next(name for name in (f"large-{n}" for n in range(1000)) if sets(server, name, ""))
+    others = [client("127.0.0.1", p) for p in local.ports if p != victim]
+    with little_memory(int(local.pids()[local.ports.index(victim)]), 16 << 20), pytest.raises(redis.ConnectionError):
+        server.set(name, "x" * (64 << 20))
+    wait_for(lambda: sum(o.info("replication")["role"] == "master" for o in others) == 3)
+    result = local.run()
+    assert result.proved, result
+    said = " ".join(result.out.split())
+    assert "[oom-killed]" in said
+    assert f"here:{victim} does not run and did not end in order; the kernel there has killed" in said
+    assert "lower maxmemory" in said
+    assert f"start here:{victim}" in result.err
+    assert lacks(local, pairs) == []
+    before, again = local.pids(), local.run()
+    assert again.proved, again
+    assert local.pids() == before
+    assert "oom-killed" not in again.out
 
 
 DAMAGED = "settings: {cluster-node-timeout: 2000}\npersistence: "

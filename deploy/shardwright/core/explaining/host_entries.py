@@ -173,6 +173,13 @@ _LOOKING = table(
             "Saving writes a second copy beside the first.",
             "Use a larger disk or a smaller maxmemory.",
         ),
+        "oom-killed": (
+            "The kernel has killed a server for lack of memory, or probably has (a warning).",
+            "More memory was used on the host than there is. Known by systemd's word; or a server has died, and the kernel "
+            "there counts such kills. The unit makes it choose others first (OOMScoreAdjust), and a child that saves "
+            "may be killed without its server (OOMPolicy).",
+            "Lower maxmemory, have fewer servers on the host, or add memory; journalctl -k names who was killed.",
+        ),
         "memory-small": (
             "maxmemory of all servers is more than the host has (a warning).",
             "The kernel would end a server when they fill up.",

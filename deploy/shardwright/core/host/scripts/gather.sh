@@ -37,7 +37,8 @@ part_base() {
   elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
   else say init none; fi
   date "+epoch$tab%s$tab%N"
-  awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
+  awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }
+    /^oom_kill / { print "oom-kills\t" $2 }' /proc/meminfo /proc/stat /proc/vmstat
   # shellcheck disable=SC3045  # dash and busybox know -H and -n
   say files "$(ulimit -H -n 2>/dev/null)"
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
@@ -124,7 +125,7 @@ one_service() { # OpenRC
 part_services() {
   if [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
-    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload -- $SW_UNITS |
+    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload,Result -- $SW_UNITS |
       awk -v list="$SW_UNITS" 'BEGIN { split(list, unit, " "); n = 1 } /^$/ { n++; next } { print "unit\t" unit[n] "\t" $0 }'
   elif command -v rc-service >/dev/null; then
     # shellcheck disable=SC2086
