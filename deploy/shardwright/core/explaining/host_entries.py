@@ -178,7 +178,8 @@ _LOOKING = table(
             "More memory was used on the host than there is. Known by systemd's word; or a server has died, and the kernel "
             "there counts such kills. The unit makes it choose others first (OOMScoreAdjust), and a child that saves "
             "may be killed without its server (OOMPolicy).",
-            "Lower maxmemory, have fewer servers on the host, or add memory; journalctl -k names who was killed.",
+            "Lower maxmemory, have fewer servers on the host, or add memory; journalctl -k names who was killed. systemctl "
+            "reset-failed makes systemd forget how often it started a server again.",
         ),
         "memory-small": (
             "maxmemory of all servers is more than the host has (a warning).",
