@@ -374,6 +374,22 @@ def test_a_server_that_cannot_start_says_why_without_its_secrets(three: Deployed
     explained(result, 5, "data-dir-unmarked", "h2 (", "/var/lib/shardwright/trial/6379", "mount the file system")
 
 
+def test_damaged_data_is_named_with_the_servers_words_and_left_alone(three: Deployed) -> None:
+    assert three.run().proved
+    host, unit, data = three.hosts[1], "shardwright-trial@6379", "/var/lib/shardwright/trial/6379"
+    assert host.exec(f"systemctl show -p OOMPolicy --value {unit}").stdout.strip() == "continue"
+    host.exec(f"systemctl stop {unit} && cp -a {data}/appendonlydir /root/kept")
+    host.exec(f"truncate -s 40 {data}/appendonlydir/*.base.rdb")
+    before = host.exec(f"cd {data} && sha256sum appendonlydir/* nodes.conf").stdout
+    result = three.run()
+    explained(result, 5, "data-damaged", "h2 (", f"its data in {data}: appendonly.aof.", ".base.rdb (Short read")
+    assert f"move all of {data} but .shardwright-node away" in result.err
+    assert "--fix" not in result.err
+    assert host.exec(f"cd {data} && sha256sum appendonlydir/* nodes.conf").stdout == before
+    host.exec(f"rm -r {data}/appendonlydir && cp -a /root/kept {data}/appendonlydir")
+    assert three.run().proved
+
+
 def test_storage_is_mounted_before_anything_lies_in_it(three: Deployed) -> None:
     mounts = "mounts: [{source: tmpfs, target: /var/lib/shardwright, fstype: tmpfs, options: [size=300m, mode=0755]}]"
     three.write(three.spec("bundled", mounts))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -605,6 +606,123 @@ def test_an_identity_that_answers_elsewhere_is_not_restored(local: Local) -> Non
     assert mended.proved, mended
     assert ids(local) == before
     assert lacks(local, pairs) == []
+
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+"""Where groups of processes are given less memory than there is (the first version of control groups, as root)."""
+
+
+@contextmanager
+def little_memory(pid: int, more: int) -> Iterator[None]:
+    """The process may use so many bytes more than now, and is killed by the kernel beyond that."""
+    group = MEMORY / f"shardwright-test-{pid}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no group of processes with a limit can be made here: {error}")
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(more))
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def test_a_server_that_the_kernel_killed_for_lack_of_memory_is_named_and_started_again(local: Local) -> None:
+    local.write(local.spec("settings: {cluster-node-timeout: 2000}"))
+    assert local.run().proved
+    pairs = fills(local)
+    victim = next(p for p in local.ports if client("127.0.0.1", p).info("replication")["role"] == "master")
+    server = client("127.0.0.1", victim)
+    assert server.execute_command("WAIT", 1, 5000) == 1
+    name = next(name for name in (f"large-{n}" for n in range(1000)) if sets(server, name, ""))
+    others = [client("127.0.0.1", p) for p in local.ports if p != victim]
+    with little_memory(int(local.pids()[local.ports.index(victim)]), 16 << 20), pytest.raises(redis.ConnectionError):
+        server.set(name, "x" * (64 << 20))
+    wait_for(lambda: sum(o.info("replication")["role"] == "master" for o in others) == 3)
+    result = local.run()
+    assert result.proved, result
+    said = " ".join(result.out.split())
+    assert "[oom-killed]" in said
+    assert f"here:{victim} does not run and did not end in order; the kernel there has killed" in said
+    assert "lower maxmemory" in said
+    assert f"start here:{victim}" in result.err
+    assert lacks(local, pairs) == []
+    before, again = local.pids(), local.run()
+    assert again.proved, again
+    assert local.pids() == before
+    assert "oom-killed" not in again.out
+
+
+DAMAGED = "settings: {cluster-node-timeout: 2000}\npersistence: "
+"""A primary's replica is to take over while the test waits."""
+
+
+def spoil_aof(data: Path) -> Path:
+    """One byte of a command's length in the middle of the append-only file is another."""
+    (file,) = (data / "appendonlydir").glob("*.incr.aof")
+    content = bytearray(file.read_bytes())
+    at = content.index(b"\r\n*3\r\n", len(content) // 2)
+    content[at + 2] = ord("X")
+    file.write_bytes(content)
+    return file
+
+
+def cut_snapshot(data: Path) -> Path:
+    """Half of the snapshot is gone."""
+    file = data / "dump.rdb"
+    os.truncate(file, file.stat().st_size // 2)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kept", "damage", "role", "words"),
+    [
+        ("{aof: true, save: []}", spoil_aof, "master", "Bad file format reading the append only file"),
+        ("{aof: false}", cut_snapshot, "slave", "Short read or OOM loading DB"),
+    ],
+    ids=["aof-of-a-primary", "snapshot-of-a-replica"],
+)
+def test_damaged_data_is_named_left_alone_and_given_back_by_another_member(
+    local: Local, kept: str, damage: Callable[[Path], Path], role: str, words: str
+) -> None:
+    local.write(local.spec(DAMAGED + kept))
+    assert local.run().proved
+    pairs = fills(local, 300)
+    victim = next(p for p in local.ports if client("127.0.0.1", p).info("replication")["role"] == role)
+    server, data = client("127.0.0.1", victim), local.base / f"data/{local.name}/{victim}"
+    if role == "master":
+        assert server.execute_command("WAIT", 1, 5000) == 1
+    else:
+        server.save()
+    others = [client("127.0.0.1", p) for p in local.ports if p != victim]
+    os.kill(int(local.pids()[local.ports.index(victim)]), signal.SIGKILL)
+    wait_for(lambda: sum(o.info("replication")["role"] == "master" for o in others) == 3)
+    file = damage(data)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+
+    failed = local.run()
+    assert failed.code == 5, failed
+    assert "[data-damaged]" in failed.err
+    assert "here (127.0.0.1)" in failed.err
+    said = " ".join(failed.err.split())
+    assert f"can't read its data in {data}: {file.name} ({words}" in said
+    assert f"move all of {data} but .shardwright-node away and deploy again" in said
+    assert "--fix" not in said
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+    aside = local.directory / "aside"
+    aside.mkdir()
+    for path in data.iterdir():
+        if path.name != ".shardwright-node":
+            path.rename(aside / path.name)
+    mended = local.run()
+    assert mended.proved, mended
+    assert client("127.0.0.1", victim).info("replication")["role"] == "slave"
+    assert lacks(local, pairs) == []
+    again = local.run()
+    assert again.changed_nothing, again
 
 
 def test_a_run_that_could_leave_no_record_ends_before_any_host_is_touched(local: Local) -> None:

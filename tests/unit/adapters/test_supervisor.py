@@ -101,7 +101,7 @@ def test_each_host_restarts_its_own_and_a_failure_has_the_hosts_words(environmen
     assert supervisor.restart([first]) == {}
     assert list(hosts.restarts) == ["h1"]
     script = hosts.restarts["h1"]
-    assert "step 0 restart_systemd 960 shardwright-tried@7000.service=1B58" in script
+    assert "step 0 restart_systemd 960 /var/lib/shardwright/tried/% shardwright-tried@7000.service=1B58" in script
     assert script.index("step 0 ask_guard /opt") < script.index("step 0 restart_systemd 960")
     assert script.endswith(COMPLETE)
     failing = Hosts(rows, Output(False, ("fail\t0\t[start-failed] it ended at once; hint: look",), ()))

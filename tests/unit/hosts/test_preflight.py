@@ -172,3 +172,27 @@ def test_too_few_open_files_count_where_servers_are_ours_to_limit(
     assert "limits.conf" in error.hint
     for fine in (replace(state, files=6000), replace(state, files=0)):
         assert "open-files-low" not in [e.code for e in preflight.refusals(spec, spec.hosts[0], direct, fine)]
+
+
+@pytest.mark.parametrize(
+    ("unit", "kills", "words"),
+    [
+        ({"active": "failed", "result": "oom-kill"}, 0, "by the word of its service manager"),
+        ({"restarts": 2, "result": "success"}, 3, "started again by its service manager (2 times)"),
+        ({"active": "failed", "result": "signal", "pid": 0}, 1, "does not run and did not end in order"),
+        ({"restarts": 2}, 0, ""),
+        ({}, 5, ""),
+    ],
+)
+def test_a_server_that_the_kernel_killed(
+    environment: Environment, blueprint: Blueprint, running: HostState, unit: dict[str, object], kills: int, words: str
+) -> None:
+    name = blueprint.instances[0].service
+    units = tuple((n, replace(u, **unit) if n == name else u) for n, u in running.units)  # type: ignore[arg-type]
+    found = preflight.cautions(environment.spec, blueprint, replace(running, units=units, oom_kills=kills))
+    assert [code for code, _ in found] == ["oom-killed"] * bool(words)
+    for _, text in found:
+        assert text.startswith(f"{blueprint.instances[0].name} ")
+        assert words in text
+        assert not kills or f"the kernel there has killed {kills} processes" in text
+        assert "lower maxmemory" in text

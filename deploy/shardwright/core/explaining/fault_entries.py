@@ -43,8 +43,16 @@ FAULT_ENTRIES = table(
             "A server can't write to its disk: its last snapshot, or its append-only file, failed.",
             "A full, read-only or broken disk, or too little memory to fork. It may refuse writes (MISCONF), and it ends "
             "itself if it can't save its list of nodes: so the cluster is not changed while it lasts.",
-            "Make room or mend the disk; where its log says that it can't fork, set vm.overcommit_memory to 1. Then BGSAVE (and "
-            "BGREWRITEAOF) there. Don't restart it before: it could not save.",
+            "Make room or mend the disk; where its log says that it can't fork, set vm.overcommit_memory to 1. Then BGSAVE "
+            "(and BGREWRITEAOF) there. Don't restart it before: it could not save.",
+        ),
+        "data-damaged": (
+            "A server ended at its start because it can't read its own data; nothing of it was changed or deleted.",
+            "A bad disk, a crash of the machine, or a copy that was cut short. The message has the file and the server's "
+            "words. A tail that was cut off is no such case: the server drops the last, incomplete command and starts.",
+            "Keep a copy. If another member of its shard lives, move all of its data directory but the mark "
+            "(.shardwright-node) away and deploy: it joins as that one's replica. Else restore a backup. The engines' check "
+            "tools throw away all that comes after the damage if they are told to fix it: never do that to the only copy.",
         ),
         "open-files-low": (
             "A server takes, or would take, fewer clients than maxclients says.",

@@ -179,6 +179,14 @@ _LOOKING = table(
             "Saving writes a second copy beside the first.",
             "Use a larger disk or a smaller maxmemory.",
         ),
+        "oom-killed": (
+            "The kernel has killed a server for lack of memory, or probably has (a warning).",
+            "More memory was used on the host than there is. Known by systemd's word; or a server has died, and the kernel "
+            "there counts such kills. The unit makes it choose others first (OOMScoreAdjust), and a child that saves "
+            "may be killed without its server (OOMPolicy).",
+            "Lower maxmemory, have fewer servers on the host, or add memory; journalctl -k names who was killed. systemctl "
+            "reset-failed makes systemd forget how often it started a server again.",
+        ),
         "memory-small": (
             "maxmemory of all servers is more than the host has (a warning).",
             "The kernel would end a server when they fill up.",
@@ -305,7 +313,8 @@ _GUARD = table(
         "aof-manifest-missing": (
             "There are append-only files without their manifest.",
             "A copy or restore that left it out. The server would start empty, without an error.",
-            "Restore the manifest; if a replica has the data, move the files away and deploy again.",
+            "Restore the manifest; if another member of the shard has the data, move all of the data directory but the mark "
+            "away and deploy. Not the append-only files alone: a primary that came back empty would empty its replicas.",
         ),
         "aof-ignores-rdb": (
             "A snapshot holds data, and the configuration says appendonly yes.",

@@ -31,7 +31,7 @@ from .changes import (
 )
 from .kept_nodes import KeepNodes, RestoreIdentity
 from .questions import script
-from .services import restart_calls
+from .services import data_pattern, log_pattern, restart_calls
 from .state import HostState, parse
 
 START_SECONDS = 60
@@ -219,10 +219,12 @@ class _Writer:
         if self.blueprint.manager is ServiceManager.SYSTEMD:
             pairs = [f"{i.service}={i.endpoint.port:04X}" for i in instances]
             lines.append(self._call("step", number, "enable_systemd", *(i.service for i in instances)))
-            lines.append(self._call("step", number, "start_systemd", str(START_SECONDS), *pairs))
+            lines.append(
+                self._call("step", number, "start_systemd", str(START_SECONDS), data_pattern(instances), *pairs)
+            )
         elif self.blueprint.manager is ServiceManager.OPENRC:
             lines.append(self._call("step", number, "start_openrc", *(i.service for i in instances)))
         else:
-            logs = instances[0].log.replace(f"/{ports[0]}.log", "/%.log")
-            lines.append(self._call("step", number, "start_direct", self.blueprint.control, logs, *ports))
+            places = log_pattern(instances), data_pattern(instances)
+            lines.append(self._call("step", number, "start_direct", self.blueprint.control, *places, *ports))
         return "\n".join(lines)

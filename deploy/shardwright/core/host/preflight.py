@@ -11,7 +11,7 @@ from ...errors import ObservationError, PlanError, ShardwrightError
 from ...model.blueprint import Blueprint, Instance, PackageSource
 from ...model.spec import ClusterSpec, HostSpec, ServiceManager
 from ..verification.disks import USUAL_CLIENTS
-from .changes import packages_for, server_process
+from .changes import is_running, packages_for, server_process
 from .continuity import breaks
 from .questions import disk_place, parent
 from .state import DiskState, HostState
@@ -57,6 +57,8 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     if limit and state.memory_kib and limit * instances > state.memory_kib * 1024:
         text = f"{instances} x maxmemory {limit >> 20} MiB is more than the host's memory, {state.memory_kib >> 10} MiB"
         found.append(("memory-small", text))
+    for text in _killed(blueprint, state):
+        found.append(("oom-killed", text))
     kept = spec.persistence.aof or spec.persistence.save
     for point, (disk, sharing) in _data_disks(blueprint, state).items():
         if limit and kept and disk.total * 1024 < 2 * limit * sharing:
@@ -65,6 +67,37 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
             )
             found.append(("disk-small", text))
     return tuple(found)
+
+
+def _killed(blueprint: Blueprint, state: HostState) -> Iterator[str]:
+    """In words, the servers that the kernel has killed for lack of memory, or probably has."""
+    for instance in blueprint.instances:
+        unit = state.unit(instance.service)
+        if unit.result == "oom-kill":
+            how = "was killed for lack of memory, by the word of its service manager"
+        elif not state.oom_kills:
+            continue
+        elif unit.restarts:
+            how = f"has died and was started again by its service manager ({unit.restarts} times)"
+        elif _died(blueprint, instance, state):
+            how = "does not run and did not end in order"
+        else:
+            continue
+        count = (
+            f"; the kernel there has killed {state.oom_kills} processes for lack of memory" if state.oom_kills else ""
+        )
+        yield (
+            f"{instance.name} {how}{count} (journalctl -k -g oom-kill has their names): lower maxmemory, since saving and "
+            "copying need memory beside it, have fewer servers there, or add memory"
+        )
+
+
+def _died(blueprint: Blueprint, instance: Instance, state: HostState) -> bool:
+    """Whether a server that is down was killed: one that ends in order takes its pidfile away."""
+    if state.unit(instance.service).result == "signal":
+        return True
+    left = blueprint.manager is ServiceManager.DIRECT and instance.name in dict(state.pidfiles)
+    return left and not is_running(instance, state, blueprint.manager)
 
 
 def memory_limit(spec: ClusterSpec) -> int:

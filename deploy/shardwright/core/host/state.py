@@ -27,7 +27,8 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """One systemd or OpenRC service. `active` and `enabled` are the manager's own words, ``""`` where it knows none."""
+    """One systemd or OpenRC service. `active`, `enabled` and `result` (how it last ended, ``success`` while it runs) are the
+    manager's own words, ``""`` where it knows none."""
 
     load: str = ""
     active: str = ""
@@ -36,6 +37,7 @@ class UnitState:
     pid: int = 0
     restarts: int = 0
     needs_reload: bool = False
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class HostState:
         init: ``systemd``, ``openrc`` or ``none``.
         epoch: the host's clock, seconds since 1970.
         memory_kib, available_kib: MemTotal, MemAvailable.
+        oom_kills: processes that the kernel has killed for lack of memory since it started; in a container, of its machine.
         files: how many files a process of ours may open at most; 0 where that is not known or has no limit.
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
@@ -146,6 +149,7 @@ class HostState:
     epoch: float = 0.0
     memory_kib: int = 0
     available_kib: int = 0
+    oom_kills: int = 0
     files: int = 0
     policy_leftover: bool = False
     packages: tuple[tuple[str, str], ...] = ()
@@ -265,6 +269,7 @@ class _Reader:
             epoch=_number(self.one("epoch")[0]) + _number(self.one("epoch")[1]) / 1e9,
             memory_kib=_number(self.one("memory")[0]),
             available_kib=_number(self.one("available")[0]),
+            oom_kills=_number(self.one("oom-kills")[0]),
             files=_number(self.one("files")[0]),
             policy_leftover=bool(self.all("policy-leftover")),
             packages=tuple((r[0], r[1]) for r in self.all("package")),
@@ -332,6 +337,7 @@ class _Reader:
                 pid=_number(block.get("MainPID", "")),
                 restarts=_number(block.get("NRestarts", "")),
                 needs_reload=block.get("NeedDaemonReload", "") == "yes",
+                result=block.get("Result", ""),
             )
             for unit, block in blocks.items()
         }

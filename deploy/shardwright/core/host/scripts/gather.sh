@@ -40,7 +40,8 @@ part_base() {
   elif [ -x /sbin/openrc-run ] && [ -e /run/openrc/softlevel ]; then say init openrc
   else say init none; fi
   date "+epoch$tab%s$tab%N"
-  awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }' /proc/meminfo /proc/stat
+  awk '/^MemTotal:/ { print "memory\t" $2 } /^MemAvailable:/ { print "available\t" $2 } /^btime / { print "boot\t" $2 }
+    /^oom_kill / { print "oom-kills\t" $2 }' /proc/meminfo /proc/stat /proc/vmstat
   # shellcheck disable=SC3045  # dash and busybox know -H and -n
   say files "$(ulimit -H -n 2>/dev/null)"
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
@@ -142,7 +143,7 @@ part_services() {
   if [ -d /run/systemd/system ]; then
     # shellcheck disable=SC2086
     set -- $SW_UNITS
-    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload -- "$@" |
+    systemctl show -p LoadState,ActiveState,SubState,MainPID,UnitFileState,NRestarts,NeedDaemonReload,Result -- "$@" |
       while IFS= read -r line; do
         if [ -n "$line" ]; then printf 'unit\t%s\t%s\n' "$1" "$line"; else shift; fi
       done

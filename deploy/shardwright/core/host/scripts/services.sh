@@ -16,9 +16,26 @@ reason() { # <unit>: its last words, without those lines in which the server rep
     grep -E 'shardwright-guard:|[#*] |rror|denied|refused|FATAL' | tail -n 2
 }
 
-start_systemd() { # <seconds> <unit>=<port in hexadecimal>...
-  end=$(($(date +%s) + $1))
-  shift
+damaged() { # <data directory>; a log on stdin: refuses where the server's last start ended because it can't read its data
+  # Without the advice to repair in place: what comes after the damage would be thrown away.
+  found=$(awk '
+    /is starting oO0|FATAL CONFIG FILE/ { words = file = "" }
+    match($0, /appendonly\.aof[.a-z0-9]*|[^ ]*\.rdb$/) { file = substr($0, RSTART, RLENGTH) }
+    words == "" && /Bad file format reading|(End|end) of file reading the append|Unrecoverable error reading the append|Error reading the RDB preamble|Unable to obtain the AOF file|Invalid AOF manifest|Internal error in RDB reading|Unexpected EOF reading RDB|Wrong signature trying to load|Short read or OOM loading DB|Wrong RDB checksum/ {
+      words = $0; sub(/^[^#*]*[#*] /, "", words); sub(/[:.] ?(make a backup|You can: ).*/, "", words)
+    }
+    END { if (words != "") {
+      if (file == "") file = words ~ /manifest/ ? "appendonly.aof.manifest" : "dump.rdb"
+      print file " (" words ")"
+    } }')
+  [ -z "$found" ] || refuse data-damaged "the server can't read its data in $1: $found; nothing of it was changed" \
+    "keep a copy; if another member of its shard lives, move all of $1 but .shardwright-node away and deploy again: it joins \
+as a replica; else restore a backup; never repair the only copy in place"
+}
+
+start_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
+  end=$(($(date +%s) + $1)) data=$2
+  shift 2
   units=
   for pair in "$@"; do units="$units ${pair%=*}"; done
   # shellcheck disable=SC2086
@@ -27,12 +44,12 @@ start_systemd() { # <seconds> <unit>=<port in hexadecimal>...
     systemctl start --no-block $units || return 1
     timeout $((end - $(date +%s))) systemctl -q start $units 2>/dev/null # waits for them; how they are is asked below
   }
-  await_systemd "$end" "$@"
+  await_systemd "$end" "$data" "$@"
 }
 
-await_systemd() { # <end, seconds since 1970> <unit>=<port in hexadecimal>...
-  end=$1
-  shift
+await_systemd() { # <end, seconds since 1970> <data directory with %> <unit>=<port in hexadecimal>...
+  end=$1 data=$2
+  shift 2
   for pair in "$@"; do
     unit=${pair%=*}
     until [ "$(systemctl show -p ActiveState --value "$unit")" = active ] && listening "${pair##*=}"; do
@@ -40,6 +57,7 @@ await_systemd() { # <end, seconds since 1970> <unit>=<port in hexadecimal>...
         *ActiveState=failed* | *SubState=auto-restart*)
           why=$(reason "$unit" | tr '\n' ' ')
           case $why in *'shardwright-guard: ['*) printf '%s\n' "${why##*shardwright-guard: }" >&2; return 1 ;; esac
+          journalctl -u "$unit" -n 9999 -o cat --no-pager 2>/dev/null | damaged "${data%%%*}$((0x${pair##*=}))${data#*%}" || return 1
           refuse start-failed "$unit ended at once: ${why:-no words in its journal}" "journalctl -u $unit"
           ;;
       esac
@@ -58,9 +76,9 @@ start_openrc() { # <service>...
   done
 }
 
-start_direct() { # <control> <log pattern with %> <port>...
-  control=$1 logs=$2
-  shift 2
+start_direct() { # <control> <log with %> <data directory with %> <port>...
+  control=$1 logs=$2 data=$3
+  shift 3
   said=$("$control" start "$@" 2>&1) && return 0
   case $said in *'shardwright-guard: ['*)
     printf '%s\n' "$said" | grep -o '\[[a-z-]*\].*' | head -n 1 >&2
@@ -70,6 +88,7 @@ start_direct() { # <control> <log pattern with %> <port>...
   for port in "$@"; do
     "$control" status "$port" >/dev/null 2>&1 && continue
     log=${logs%%%*}$port${logs#*%}
+    tail -c 999999 "$log" 2>/dev/null | damaged "${data%%%*}$port${data#*%}" || return 1
     last=$(grep -v '^>>>' "$log" 2>/dev/null | tail -n 2 | tr '\n' ' ')
     refuse start-failed "the server on port $port ended at once: ${last:-$said}" "look at the end of $log"
   done
@@ -77,9 +96,26 @@ start_direct() { # <control> <log pattern with %> <port>...
   return 1
 }
 
-restart_systemd() { # <seconds> <unit>=<port in hexadecimal>...
-  end=$(($(date +%s) + $1))
-  shift
+redamaged() { # <data directory>; a log on stdin: refuses where the server's last start ended because it can't read its data
+  # Without the advice to repair in place: what comes after the damage would be thrown away.
+  found=$(awk '
+    /is starting oO0|FATAL CONFIG FILE/ { words = file = "" }
+    match($0, /appendonly\.aof[.a-z0-9]*|[^ ]*\.rdb$/) { file = substr($0, RSTART, RLENGTH) }
+    words == "" && /Bad file format reading|(End|end) of file reading the append|Unrecoverable error reading the append|Error reading the RDB preamble|Unable to obtain the AOF file|Invalid AOF manifest|Internal error in RDB reading|Unexpected EOF reading RDB|Wrong signature trying to load|Short read or OOM loading DB|Wrong RDB checksum/ {
+      words = $0; sub(/^[^#*]*[#*] /, "", words); sub(/[:.] ?(make a backup|You can: ).*/, "", words)
+    }
+    END { if (words != "") {
+      if (file == "") file = words ~ /manifest/ ? "appendonly.aof.manifest" : "dump.rdb"
+      print file " (" words ")"
+    } }')
+  [ -z "$found" ] || refuse data-damaged "the server can't read its data in $1: $found; nothing of it was changed" \
+    "keep a copy; if another member of its shard lives, move all of $1 but .shardwright-node away and deploy again: it joins \
+as a replica; else restore a backup; never repair the only copy in place"
+}
+
+start_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
+  end=$(($(date +%s) + $1)) data=$2
+  shift 2
   units=
   for pair in "$@"; do units="$units ${pair%=*}"; done
   # shellcheck disable=SC2086
@@ -88,7 +124,7 @@ restart_systemd() { # <seconds> <unit>=<port in hexadecimal>...
     ! systemctl show -p NeedDaemonReload --value $units | grep -q yes || systemctl daemon-reload || return 1
     timeout $((end - $(date +%s))) systemctl -q restart $units 2>/dev/null # how they are is asked below
   }
-  await_systemd "$end" "$@"
+  await_systemd "$end" "$data" "$@"
 }
 
 restart_openrc() { # <service>...
@@ -97,16 +133,16 @@ restart_openrc() { # <service>...
   done
 }
 
-restart_direct() { # <control> <log pattern with %> <port>...
-  control=$1 logs=$2
-  shift 2
+restart_direct() { # <control> <log with %> <data directory with %> <port>...
+  control=$1 logs=$2 data=$3
+  shift 3
   SHARDWRIGHT_STOP_SECONDS=900 SHARDWRIGHT_START_SECONDS=900
   export SHARDWRIGHT_STOP_SECONDS SHARDWRIGHT_START_SECONDS
   said=$("$control" stop "$@" 2>&1) || {
     printf '%s\n' "$said" >&2
     return 1
   }
-  start_direct "$control" "$logs" "$@"
+  start_direct "$control" "$logs" "$data" "$@"
 }
 
 ask_guard() { # <guard> <port>...: what a start would refuse is known before the stop
