@@ -160,6 +160,27 @@ def test_an_end_that_is_killed_during_a_move_and_comes_back(tmp_path: Path, bina
         assert_no_slot_is_open(made)
 
 
+@releases("redis-7.0", "valkey-8.1")
+def test_a_target_that_dies_during_a_move_and_is_succeeded_by_its_replica(tmp_path: Path, binary: Path) -> None:
+    """The replica has the keys that had come; the mark of their slot it has from Valkey alone."""
+    with formed(tmp_path, 6, binary=binary, settings={"appendonly": "yes"}, timeout=SHORT) as made:
+        pairs = fill(made, 3000)
+        rows = nodes_of(made[0])
+        victim = made.ports.index(ends(made)[1])
+        lost = next(i for i, row in rows.items() if row["port"] == made.ports[victim])
+        heir = made[made.ports.index(next(row["port"] for row in rows.values() if row["primary"] == lost))]
+        made.topology = shifted(made)
+        with pytest.raises(ShardwrightError):
+            made.converge(transport=_Killing(made, made.servers[victim]), pace=10)
+        eventually(lambda: heir.info("replication")["role"] == "master", "the replica leads", 30)
+        made.servers[victim].start()
+        eventually(lambda: made[victim].info("replication")["role"] == "slave", "the dead one follows it", 30)
+        made.converge()
+        assert_proved_once_calm(made)
+        assert_kept(made, pairs)
+        assert_no_slot_is_open(made)
+
+
 class _Killing:
     """A transport that kills a server at the first command that moves slots."""
 

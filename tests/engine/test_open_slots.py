@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from itertools import product
 from pathlib import Path
 
 import pytest
+import redis
 from tests.engine.kit import Lab, assert_kept, assert_proved, fill, lab, nodes_of
 from tests.engine.releases import each_release
+from tests.engine.watching import Watching
 
 from shardwright.errors import ApplyError, PlanError
 
@@ -100,6 +104,39 @@ def test_other_servers_close_a_slot_with_keys_on_both_sides(tmp_path: Path, bina
         assert_kept(made, KEYS)
 
 
+@pytest.mark.parametrize(
+    ("binary", "end"),
+    [
+        pytest.param(("valkey", "8.1"), SOURCE, id="valkey-8.1-source"),
+        pytest.param(("valkey", "9.1"), TARGET, id="valkey-9.1-target"),
+    ],
+    indirect=["binary"],
+)
+def test_a_replica_that_stands_still_for_a_while_does_not_end_the_run(tmp_path: Path, binary: Path, end: int) -> None:
+    """Valkey changes a slot only once all replicas have the change, and gives them 2 s."""
+    with lab(tmp_path, binary=binary) as made:
+        made.converge()
+        for key, value in KEYS.items():
+            made[SOURCE].set(key, value)
+        mark(made, SLOT, migrating=True, importing=True)
+        primary = ids(made)[end]
+        replica = next(row["port"] for row in nodes_of(made[THIRD]).values() if row["primary"] == primary)
+        process = made.servers[made.ports.index(replica)].process
+        assert process is not None
+        still: list[bool] = []
+
+        def stand_still(commands: list[tuple[str, ...]]) -> None:
+            if not still and any("SETSLOT" in command for command in commands):
+                still.append(True)
+                process.send_signal(signal.SIGSTOP)
+                threading.Timer(3, process.send_signal, (signal.SIGCONT,)).start()
+
+        made.converge(transport=Watching(made, before=stand_still))
+        assert still
+        assert slot_keys(made, TARGET, SLOT) == sorted(KEYS)
+        assert_kept(made, KEYS)
+
+
 def test_a_key_on_both_ends_stops_the_run_and_both_copies_stay(tmp_path: Path) -> None:
     with lab(tmp_path) as made:
         made.converge()
@@ -125,10 +162,6 @@ def test_a_key_on_both_ends_stops_the_run_and_both_copies_stay(tmp_path: Path) -
 
 def test_a_source_that_is_not_marked_gets_no_key_while_the_move_is_finished(tmp_path: Path) -> None:
     """Only the target has a mark: keys that clients write meanwhile must not be deleted when it takes the slot over."""
-    import threading
-
-    import redis
-
     with lab(tmp_path) as made:
         made.converge()
         for key, value in KEYS.items():
