@@ -56,8 +56,7 @@ def bus_error(closed: tuple[Unreachable, ...]) -> ApplyError:
     return ApplyError(
         "bus-port-closed",
         f"{len(closed)} pairs of nodes can't reach each other's bus port:\n" + "\n".join(lines),
-        hint=f"open TCP {ports} between the hosts (firewall, security group), then run the same command again; a server that "
-        "runs with another bus_offset than cluster.yml has must be started anew: the deploy does that, without restart=no",
+        hint=f"open TCP {ports} between the hosts (firewall, security group), then run the same command again",
     )
 
 

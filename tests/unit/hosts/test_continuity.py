@@ -156,13 +156,26 @@ def test_another_address_under_a_running_server(
     """As /proc/net/tcp writes them; where no address was told, or any is listened on, nothing speaks against it."""
     pid = running.processes[0].pid
     told = parse([f"listen\t18EB\t1\t{words}", f"socket\t1\t{pid}"])
-    found = refused(environment, blueprint, replace(running, listeners=told.listeners, addresses=told.addresses))
+    found = refused(environment, blueprint, replace(running, addresses=told.addresses))
     if not listens:
         assert found == ()
         return
     text = only(found, "address-changed")
     assert f"listens on {listens}, and cluster.yml now wants 10.213.0.11" in text
     assert f"systemctl stop {blueprint.instances[0].service}" in text
+
+
+def test_another_bus_port_under_a_running_server(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    pid = running.processes[0].pid
+    assert refused(environment, blueprint, replace(running, listeners=((6379, pid), (16379, pid)))) == ()
+    text = only(
+        refused(environment, blueprint, replace(running, listeners=((6379, pid), (17379, pid)))), "bus-port-changed"
+    )
+    assert f"pid {pid}" in text
+    assert "bus port 16379" in text
+    assert "put bus_offset in cluster.yml back" in text
 
 
 def test_another_user_over_data(environment: Environment, blueprint: Blueprint, running: HostState) -> None:

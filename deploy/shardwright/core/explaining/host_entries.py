@@ -144,6 +144,12 @@ _LOOKING = table(
             "could reach them under the new one until then.",
             "Put the address back; or stop that host's servers, as the message says, and deploy: they start with the new.",
         ),
+        "bus-port-changed": (
+            "A server runs with another bus port than cluster.yml now wants.",
+            "bus_offset was changed for a cluster that is there. Servers learn another's new bus port too late for a "
+            "rolling restart, and not at all where all are stopped.",
+            "Put bus_offset back; for another one, form a new cluster and move the data.",
+        ),
         "user-changed": (
             "A server's data belongs to another user than cluster.yml now wants.",
             "user was changed for a cluster that is there. A running server would lose the right to its own directory.",

@@ -29,6 +29,7 @@ def breaks(who: str, blueprint: Blueprint, state: HostState) -> Iterator[Shardwr
     for instance in blueprint.instances:
         yield from _running(who, blueprint, instance, state)
         yield from _address(who, blueprint, instance, state)
+        yield from _bus_port(who, blueprint, instance, state)
         yield from _owner(who, blueprint, instance, state)
         yield from _hidden(who, blueprint, instance, state)
 
@@ -77,14 +78,36 @@ def _address(who: str, blueprint: Blueprint, instance: Instance, state: HostStat
         or any(ip_address(a) == ip_address(wanted) or ip_address(a).is_unspecified for a in heard)
     ):
         return
-    ways = {ServiceManager.SYSTEMD: f"systemctl stop {instance.service}", ServiceManager.DIRECT: f"kill {pid}"}
-    stop = ways.get(blueprint.manager, f"rc-service {instance.service} stop")
+    stop = _stop(blueprint, instance, pid)
     yield PlanError(
         "address-changed",
         f"{who}: {instance.name} (pid {pid}) runs and listens on {', '.join(heard)}, and cluster.yml now wants {wanted}: it "
         "would not be heard there, and start there unasked after a crash; nothing was changed",
         hint=f"put the address in cluster.yml back; where the host did get another one, stop its servers first ({stop}), "
         "host by host, and deploy: the others learn the new address from it",
+    )
+
+
+def _stop(blueprint: Blueprint, instance: Instance, pid: int) -> str:
+    """What stops a server by hand."""
+    ways = {ServiceManager.SYSTEMD: f"systemctl stop {instance.service}", ServiceManager.DIRECT: f"kill {pid}"}
+    return ways.get(blueprint.manager, f"rc-service {instance.service} stop")
+
+
+def _bus_port(who: str, blueprint: Blueprint, instance: Instance, state: HostState) -> Iterator[ShardwrightError]:
+    """Servers believe another's new bus port only once they have taken it for failed, and two that have new ones find each
+    other by chance: a rolling restart would hang in the middle."""
+    port, bus_port = instance.endpoint.port, instance.endpoint.bus_port
+    pid = server_process(instance, state, blueprint.manager)
+    if pid is None or pid not in state.holders(port) or pid in state.holders(bus_port):
+        return
+    stop = _stop(blueprint, instance, pid)
+    yield PlanError(
+        "bus-port-changed",
+        f"{who}: {instance.name} (pid {pid}) runs and does not listen on bus port {bus_port}, which cluster.yml now wants: "
+        "the others would lose it at its next start; nothing was changed",
+        hint="put bus_offset in cluster.yml back; servers that even then run with another one are from a change that was "
+        f"broken off: stop these ({stop}), and deploy. For another bus_offset, form a new cluster and move the data",
     )
 
 
