@@ -147,7 +147,7 @@ def test_a_look_that_was_cut_short_is_no_look(spec: str) -> None:
 def test_a_running_host_names_servers_that_run_with_other_files(spec: str) -> None:
     result = hosts.look(spec, "h1", Scripted(captured(RUNNING)))
     assert set(result) >= {"wanted", "starts", "deferred", "clock", "notes"}
-    assert result["wanted"]["services"] == []
+    assert [text for text in result["wanted"]["services"] if "start" in text] == []
 
 
 def test_a_look_that_was_skipped_spares_no_visit(spec: str) -> None:
