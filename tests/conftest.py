@@ -14,7 +14,7 @@ settings.register_profile("shardwright", parent=settings(), deadline=None)
 settings.load_profile("shardwright")
 
 # Their ports, or the names of their labs, are of each process alone. All other files have fixed ones.
-SPREAD = ("tests/engine/", "tests/integration/test_hosts_lab.py")
+SPREAD = ("tests/contract/", "tests/engine/", "tests/integration/test_hosts_lab.py")
 
 
 class ByFileWhereNeeded(LoadFileScheduling):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.contract.bench import Bench, FakeBench, RealBench, Release, servers
+from tests.engine.ports import block
 from tests.engine.releases import RELEASES, release_or_skip
 
 MakeBench = Callable[..., Bench]
@@ -20,19 +20,12 @@ KINDS = [
 ]
 
 
-def first_port() -> int:
-    """Each worker of a parallel run has ports of its own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return 16_000 + 100 * int(worker)
-
-
 class Workshop:
     """Makes benches, and ends their servers with the test."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._stack = ExitStack()
-        self._made = 0
 
     def make(
         self,
@@ -45,9 +38,8 @@ class Workshop:
         if kind == "fake":
             return FakeBench(release, count, settings or {}, password)
         found = release_or_skip(*release)
-        start = first_port() + self._made
-        self._made += count
-        running = servers(self._directory, found, range(start, start + count), settings or {}, password)
+        ports = self._stack.enter_context(block(count))
+        running = servers(self._directory, found, ports, settings or {}, password)
         self._stack.enter_context(running)
         bench = RealBench(release, running, password)
         for transport in bench.transports:

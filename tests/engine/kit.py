@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -246,6 +246,19 @@ def assert_kept(made: Lab, pairs: Mapping[str, str]) -> None:
     with redis.RedisCluster(host=host, port=port, password=made.password, decode_responses=True) as all_of_it:
         lost = [key for key, value in pairs.items() if all_of_it.get(key) != value]
     assert not lost
+
+
+def fail_over(replica: redis.Redis) -> None:
+    """By hand, until it leads: servers give a failover up after 5 s, which a busy machine can take."""
+    for _ in range(5):
+        with suppress(redis.ResponseError):  # it leads since the last look
+            replica.execute_command("CLUSTER", "FAILOVER")
+        asked = time.monotonic()
+        while time.monotonic() < asked + 6:
+            if replica.info("replication")["role"] == "master":
+                return
+            time.sleep(0.02)
+    raise AssertionError("five failovers by hand, and it does not lead")
 
 
 def eventually(holds: Callable[[], bool], what: str, limit: float = 20.0) -> None:

@@ -9,6 +9,7 @@ logins by place of the password, the refused ones, and the writes that were ackn
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def main(ports: list[int]) -> None:
         one = redis.Redis(
             "127.0.0.1", port, username=name, password=password, socket_timeout=10, retry=Retry(NoBackoff(), 0)
         )
-        key, value = f"k:{number}", f"{number}:{time.monotonic_ns()}"
+        key, value = f"k:{os.getpid()}:{number}", f"{number}:{time.monotonic_ns()}"
         try:
             if one.set(key, value):
                 told.acknowledged[key] = value

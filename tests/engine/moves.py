@@ -117,9 +117,9 @@ def assert_no_slot_is_open(made: Lab) -> None:
         assert not [word for word in one.execute_command("CLUSTER NODES").split() if word.startswith("[")]
 
 
-def assert_nothing_lost(made: Lab, told: Told, index: int = 0) -> None:
+def assert_nothing_lost(made: Lab, told: Told, index: int = 0, *, least: int = 100) -> None:
     """Every acknowledged write is there, by redis-py's client; and there were enough of them to mean something."""
-    assert len(told.acknowledged) > 100
+    assert len(told.acknowledged) > least
     port = made.ports[index]
     with redis.RedisCluster("127.0.0.1", port, password=made.password, decode_responses=True) as client:
         assert [k for k, v in told.acknowledged.items() if client.get(k) != v] == []

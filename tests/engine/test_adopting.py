@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.engine.kit import Lab, client, eventually, lab, nodes_of, shape
+from tests.engine.kit import Lab, client, eventually, fail_over, lab, nodes_of, shape
 from tests.engine.releases import each_release
 
 from shardwright.adapters.spec_file import load
@@ -179,8 +179,7 @@ def test_a_cluster_whose_primaries_failed_over_is_adopted_as_it_is(tmp_path: Pat
         made_by_hand(made, follows="120")
         for n in (3, 5):
             eventually(lambda at=n: made[at].info("replication")["master_link_status"] == "up", "linked")  # type: ignore[misc]
-            made[n].execute_command("CLUSTER", "FAILOVER")
-            eventually(lambda at=n: made[at].info("replication")["role"] == "master", "failed over")  # type: ignore[misc]
+            fail_over(made[n])
         settled(made, 3)
         done = adopt(made, tmp_path)
         assert done.exit_code == 0, done.output

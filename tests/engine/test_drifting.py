@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.engine.kit import Lab, eventually, lab, nodes_of
+from tests.engine.kit import Lab, eventually, fail_over, lab, nodes_of
 from tests.engine.releases import each_release
 from tests.engine.test_adopting import KEPT, PASSWORD, VARIABLE, adopt, commands_since, made_by_hand
 
@@ -65,8 +65,7 @@ def test_settings_changed_behind_our_back(tmp_path: Path, binary: Path) -> None:
 def test_a_replica_moved_by_hand_and_a_failover(tmp_path: Path) -> None:
     with lab(tmp_path) as made:
         assert made.deploy().healthy
-        made[3].execute_command("CLUSTER", "FAILOVER")
-        eventually(lambda: made[3].info("replication")["role"] == "master", "failed over")
+        fail_over(made[3])
         eventually(lambda: made[0].info("replication")["role"] == "slave", "the old primary follows")
         eventually(lambda: made[0].info("replication")["master_link_status"] == "up", "linked")
         eventually(lambda: rows(drift(made)) == set(), "a failover is no drift")

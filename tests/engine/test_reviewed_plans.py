@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.engine.kit import Lab, assert_kept, client, fill, lab, nodes_of
+from tests.engine.kit import Lab, assert_kept, client, eventually, fail_over, fill, lab, nodes_of
 from tests.engine.refusing import keep_slots
 
 from shardwright.cli import main
@@ -127,9 +127,7 @@ def test_what_differs_is_named(reviewed: Reviewed) -> None:
     made = reviewed.made
     reviewed.plan()
     replica = next(r["port"] for r in nodes_of(made[0]).values() if r["role"] == "slave")
-    one = client(replica, PASSWORD)
-    one.execute_command("CLUSTER", "FAILOVER")
-    from tests.engine.kit import eventually
+    fail_over(client(replica, PASSWORD))
 
     def agreed() -> bool:
         views = [{r["port"]: r["role"] for r in nodes_of(made[n]).values()} for n in range(8)]
