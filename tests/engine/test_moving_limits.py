@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from tests.engine.kit import assert_kept, fail_over, fill, nodes_of
+from tests.engine.kit import assert_kept, eventually, fail_over, fill, nodes_of
 from tests.engine.moves import (
     SHIFTED,
     assert_nothing_lost,
@@ -85,12 +85,14 @@ def test_a_failover_of_either_end_during_a_move_is_gone_round(tmp_path: Path, bi
         rows = nodes_of(made[0])
         ids = {row["port"]: i for i, row in rows.items()}
         replica = made[made.ports.index(next(r["port"] for r in rows.values() if r["primary"] == ids[victim]))]
+        former = made[made.ports.index(victim)]
         asked: list[bool] = []
 
         def meddle(commands: list[tuple[str, ...]]) -> None:
             if moving(commands) and not asked:
                 asked.append(True)
                 fail_over(replica)
+                eventually(lambda: former.info("replication")["role"] == "slave", "the former primary follows")
 
         with writing(made.ports[2]) as told:
             made.topology = shifted(made)

@@ -130,7 +130,8 @@ def test_what_differs_is_named(reviewed: Reviewed) -> None:
     fail_over(client(replica, PASSWORD))
 
     def agreed() -> bool:
-        views = [{r["port"]: r["role"] for r in nodes_of(made[n]).values()} for n in range(8)]
+        members = [made.ports.index(r["port"]) for r in nodes_of(made[0]).values()]
+        views = [{r["port"]: r["role"] for r in nodes_of(made[n]).values()} for n in members]
         return all(view == views[0] and view[replica] == "master" for view in views)
 
     eventually(agreed, "it leads, and all know")
