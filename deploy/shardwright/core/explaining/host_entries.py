@@ -86,7 +86,7 @@ _LOOKING = table(
         "servers-unnamed": (
             "A host has servers of this cluster on ports that cluster.yml does not name any more (a warning).",
             "ports or instances was made smaller. Whoever was a spare there runs on, with its data and its password.",
-            "Stop them and delete their files in the configuration directory that the message names; or name the ports again "
+            "Stop them and delete their files in the directory that the message names; or name the ports again "
             "and take them off with deploy/remove.py or another edit.",
         ),
         "look-incomplete": (
