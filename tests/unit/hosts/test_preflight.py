@@ -34,6 +34,17 @@ def test_bare_and_deployed_hosts_are_taken(
     assert preflight.cautions(environment.spec, blueprint, running) == ()
 
 
+def test_servers_that_cluster_yml_names_no_more(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    assert preflight.cautions(environment.spec, blueprint, replace(running, adopted=(6379,))) == ()
+    seen = replace(running, adopted=(6379, 6380, 6382))
+    ((code, text),) = preflight.cautions(environment.spec, blueprint, seen)
+    assert code == "servers-unnamed"
+    assert "on ports 6380, 6382," in text
+    assert "in /etc/shardwright/captured," in text
+
+
 def test_a_look_that_ended_early(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
     state = replace(bare, complete=False, silent=("disks (late)",))
     assert "disks (late)" in only(refused(environment, blueprint, state), "look-failed")

@@ -83,6 +83,12 @@ _LOOKING = table(
             "A disk or mount that hangs, or no working shell.",
             "Log in there and see whether df and ls answer.",
         ),
+        "servers-unnamed": (
+            "A host has servers of this cluster on ports that cluster.yml does not name any more (a warning).",
+            "ports or instances was made smaller. Whoever was a spare there runs on, with its data and its password.",
+            "Stop them and delete their files in the directory that the message names; or name the ports again "
+            "and take them off with deploy/remove.py or another edit.",
+        ),
         "look-incomplete": (
             "Some things on a host could not be seen (a warning).",
             "A tool is missing there, or a file system hangs.",

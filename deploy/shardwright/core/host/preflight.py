@@ -46,8 +46,17 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
 
 
 def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple[tuple[str, str], ...]:
-    """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look."""
+    """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look,
+    servers that nobody looks after."""
     found = []
+    if unnamed := sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances}):
+        ports = f"port{'s' if len(unnamed) > 1 else ''} {', '.join(map(str, unnamed))}"
+        text = (
+            f"servers of {blueprint.cluster} were put there on {ports}, which cluster.yml does not name any more: no deploy "
+            f"looks after them, and deploy/remove.py leaves them; stop them, and delete their files (<port>.*) in "
+            f"{parent(blueprint.instances[0].config)}, or name them again"
+        )
+        found.append(("servers-unnamed", text))
     if state.silent:
         found.append(("look-incomplete", f"could not see: {', '.join(state.silent)}"))
     if not spec.setting("maxclients", "") and (short := _short_of_files(spec, blueprint, state)):

@@ -185,7 +185,8 @@ def _live_strangers(topology: Topology, state: ClusterState) -> None:
             f"{members} know the node {stranger.id[:8]} at {stranger.address}:{stranger.port}, which cluster.yml does "
             f"not name; it owns {len(stranger.slots):,} slots",
             hint="if it is yours, put its host back into cluster.yml (with `leaving: true` to take it out of the cluster), "
-            "deploy, and then delete it; if not, take our nodes out of that cluster first "
+            "deploy, and then delete it; if its machine has just died, run again once its replica has taken over; if it is "
+            "not yours, take our nodes out of that cluster first "
             "(CLUSTER FORGET on its nodes, then CLUSTER RESET HARD on ours, once they hold no keys)",
         )
 
