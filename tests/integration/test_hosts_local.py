@@ -585,9 +585,15 @@ def test_an_identity_that_answers_elsewhere_is_not_restored(local: Local) -> Non
     for n in (0, 3):
         os.kill(int(local.pids()[n]), signal.SIGKILL)
     wait_for(lambda: len(local.servers()) == 4)
-    lists[3].write_bytes(lists[0].read_bytes())
+    start = [local.base / f"prefix/{local.name}/shardwright-service", "start", str(local.ports[3])]
+    copied = lists[0].read_text()
+    lists[3].write_text(copied)
+    assert subprocess.run(start, check=False).returncode != 0, "the guard sees a mere copy by its place"
+    places = [f":{port}@{port + 10}," for port in (local.ports[0], local.ports[3])]
+    assert places[0] in copied
+    lists[3].write_text(copied.replace(*places))
     lists[0].unlink()
-    subprocess.run([local.base / f"prefix/{local.name}/shardwright-service", "start", str(local.ports[3])], check=True)
+    subprocess.run(start, check=True)
     for consent in ((), ("--data", "allow=restores-identity")):
         result = local.run("cluster", *consent)
         assert result.code == 4, result
