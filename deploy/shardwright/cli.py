@@ -121,9 +121,10 @@ def apply(
     """
     from .adapters.plan_file import fitting_plan, is_plan, read_plan
     from .control.run import form_and_verify
-    from .core.wishes import bytes_a_second
+    from .core.wishes import bytes_a_second, consents
     from .model.run import Command
 
+    allow = consents(allow)
     if plan_file is None and environment and is_plan(Path(environment)):
         environment, plan_file = "", Path(environment)
     saved = None

@@ -28,6 +28,7 @@ from ..control.identities import proved
 from ..control.run import Proof, foresee, form_and_verify, verify_only
 from ..core.explaining.plan_text import plan_text
 from ..core.host import preflight
+from ..core.wishes import consents
 from ..errors import ShardwrightError
 from ..model.report import Finding, Severity
 from ..model.run import Command, RunRecord
@@ -159,9 +160,8 @@ def form(
     Raises:
         ShardwrightError: it could not be formed; that it is not healthy is a result, with `failed`.
     """
-    call = _Call(
-        environment.load(Path(spec).resolve()), Command.DEPLOY, hosts, Path(reports), allow, say, restart, admitted
-    )
+    given, loaded = consents(allow), environment.load(Path(spec).resolve())
+    call = _Call(loaded, Command.DEPLOY, hosts, Path(reports), given, say, restart, admitted)
     return _planned(call) if check else call.work(form_and_verify)
 
 

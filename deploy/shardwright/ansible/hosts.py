@@ -23,6 +23,7 @@ from ..core.host import batches, carrying, preflight, questions, restarts
 from ..core.host.changes import Change, HostChanges, ReloadManager, Stage, changes
 from ..core.host.state import HostState, parse
 from ..core.host.words import explained, subject
+from ..core.wishes import consents
 from ..errors import ObservationError, PlanError, ShardwrightError, merged
 from ..model.blueprint import Blueprint, File, Instance
 from ..model.spec import HostSpec, ServiceManager
@@ -192,6 +193,7 @@ def bring(
     """
     if looked and "wanted" in looked and not _needed(looked, stages, settled):
         return {"changed": False, "host": host, "done": []}
+    allow = consents(allow)
     visit = _visit(environment.load(Path(spec).resolve()), host, run)
     chosen = frozenset(STAGES[name] for name in stages)
     done: list[str] = []

@@ -182,7 +182,7 @@ def _stay_forgotten(
         return state, []
     until = max(outcome.forgot.values()) + BAN
     while (left := until - means.clock.now()) > 0:
-        detail = f"that {len(outcome.forgot)} stay forgotten: {left:.0f} s"
+        detail = f"that {len(outcome.forgot)} stay forgotten when the servers' ban on them is over, within {BAN:.0f} s"
         means.progress(ProgressEvent(Moment.WAITING, "verify", detail))
         means.clock.sleep(min(left, 1.0))
     state = look(topology, means.transport)

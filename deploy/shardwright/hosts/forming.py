@@ -189,13 +189,12 @@ def _means(state: State, run: Run, progress: Progress) -> Means:
     """What the run works with."""
     security = run.environment.spec.security
     rotation = logins.rotation(state, run)
-    allowed = tuple(name for name in run.allow.split(",") if name)
     return Means(
         rotation.main,
         RealClock(),
         HostProber(state, run),
         security.password,
-        allowed,
+        run.allow,
         progress,
         HostSupervisor(state, run),
         run.restart,

@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,9 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         initialise(*args, **kwargs)
         given = state.inventory.override_data
         run.reports = Path(str(given.get("reports", run.reports)))
-        run.allow = str(given.get("allow", ""))
         run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
         run.even_primaries = wishes.truth(given.get("rebalance_primaries", ""))
-        _read_bandwidth(run, given.get("bandwidth"), ended)
+        _read_wishes(run, given, ended)
         _refuse_order(run, ended)
         _refuse_reports(run)
         _read_plan(run, given.get("plan"), ended)
@@ -88,11 +87,12 @@ def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
         stop(run, ended)
 
 
-def _read_bandwidth(run: Run, given: object, ended: Callable[[Run], None]) -> None:
-    if given is None:
-        return
+def _read_wishes(run: Run, given: Mapping[str, object], ended: Callable[[Run], None]) -> None:
+    """What was consented to, and the limit of slot moves; what can't be meant ends the run here."""
     try:
-        run.bytes_per_second = wishes.bytes_a_second(str(given))
+        run.allow = wishes.consents(str(given.get("allow", "")).split(","))
+        if "bandwidth" in given:
+            run.bytes_per_second = wishes.bytes_a_second(str(given["bandwidth"]))
     except SpecError as error:
         run.error = error
         stop(run, ended)

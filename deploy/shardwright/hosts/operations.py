@@ -202,7 +202,7 @@ def carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
     run, result = _of(state, host)
     try:
         connect = partial(logins.knocking(state, run), run.environment.spec.security.password)
-        identities.admit(result.spec, found, run.environment.topology, connect, run.allow.split(","))
+        identities.admit(result.spec, found, run.environment.topology, connect, run.allow)
         _batch(host, run, result, found)
     except ShardwrightError as error:
         result.errors = (error,)

@@ -73,7 +73,7 @@ class Run:
         started: seconds since 1970.
         command: what was asked for; None for pyinfra's own commands.
         reports: directory of the records, on the control machine.
-        allow: hazards that are consented to, by name, with commas between.
+        allow: hazards that are consented to, by name.
         restart: servers may be restarted where that is wanted and safe.
         fitting: a plan that was read before, and that this run is to carry out.
         even_primaries: whether primaries are to be spread evenly.
@@ -93,7 +93,7 @@ class Run:
     started: float = field(default_factory=time.time)
     command: Command | None = None
     reports: Path = Path("reports")
-    allow: str = ""
+    allow: tuple[str, ...] = ()
     restart: bool = True
     fitting: SavedPlan | None = None
     even_primaries: bool = False

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from shardwright.core.wishes import bytes_a_second, truth
+import shardwright
+from shardwright.core.wishes import CONSENTS, bytes_a_second, consents, truth
 from shardwright.errors import SpecError
 
 
@@ -27,3 +31,19 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
 
 def test_a_switch_is_what_pyinfra_makes_of_the_word() -> None:
     assert [truth(value) for value in (True, "true", "yes", 1, False, "false", "", 0, None)] == [True] * 4 + [False] * 5
+
+
+def test_every_hazard_of_the_code_can_be_consented_to_and_nothing_else() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in Path(shardwright.__file__).parent.rglob("*.py")]
+    pattern = r'Hazard\(\s*"([a-z-]+)"|^CONSENT = "([a-z-]+)"'
+    found = {a or b for text in texts for a, b in re.findall(pattern, text, re.MULTILINE)}
+    assert len(found) > 5
+    assert found == CONSENTS
+
+
+def test_a_consent_that_nobody_asks_for_is_refused_with_the_nearest() -> None:
+    assert consents(["loses-shard", " moves-most-slots", ""]) == ("loses-shard", "moves-most-slots")
+    with pytest.raises(SpecError) as caught:
+        consents(["lose-shard", "loses-shard", "nonsense"])
+    assert [(p.found, p.hint) for p in caught.value.problems] == [("'lose-shard'", "loses-shard"), ("'nonsense'", "")]
+    assert caught.value.exit_code == 2

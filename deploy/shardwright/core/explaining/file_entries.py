@@ -163,6 +163,11 @@ _OTHERS = table(
             "It is taken in the servers' own words: whole numbers with kb, mb or gb (powers of 1,024), or k, m, g.",
             "Write it as 50mb; it is the most that all moves together send in a second.",
         ),
+        "consent-unknown": (
+            "A consent was given by a name that no run asks for.",
+            "It is misspelt, or it is the code of an error that no consent can allow.",
+            "Give the name as the refusal has it: --allow NAME, --data allow=NAME,NAME, cluster_allow: [NAME].",
+        ),
         "code-unknown": (
             "The code that should be explained is not one of shardwright's.",
             "A typing error, or a code of another version.",
