@@ -329,7 +329,7 @@ def _file(environment: str) -> Path:
     for path in (given, given / "cluster.yml", Path("inventories") / environment / "cluster.yml"):
         if path.is_file():
             return path
-    return Path("inventories") / environment / "cluster.yml"
+    return given if given.suffix in (".yml", ".yaml") else Path("inventories") / environment / "cluster.yml"
 
 
 def _spec(file: Path) -> ClusterSpec:
