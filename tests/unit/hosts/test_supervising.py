@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.hosts.test_batches import carried_out, change, sh
 
+import shardwright
 from shardwright.core.host.changes import RestartInstances
 from shardwright.core.host.restarts import starts
 from shardwright.core.host.services import restart_calls
@@ -124,3 +126,20 @@ def test_each_manager_has_its_call(blueprint: Blueprint) -> None:
         if manager is not ServiceManager.AUTO
     }
     assert set(names.values()) == {"restart_systemd", "restart_openrc", "restart_direct"}
+
+
+SCRIPTS = sorted((Path(shardwright.__file__).parent / "core/host/scripts").glob("*.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_no_function_of_a_host_script_is_written_twice(script: Path) -> None:
+    """The shell takes the last one and says nothing. Those in branches of one `if` stand on one line each."""
+    names = re.findall(r"^([a-z_]+)\(\)", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("manager", [ServiceManager.SYSTEMD, ServiceManager.OPENRC, ServiceManager.DIRECT])
+def test_what_is_called_to_restart_is_there(blueprint: Blueprint, manager: ServiceManager) -> None:
+    services = next(path for path in SCRIPTS if path.name == "services.sh").read_text(encoding="utf-8")
+    calls = restart_calls(replace(blueprint, manager=manager), blueprint.instances)
+    assert [call[0] for call in calls if f"\n{call[0]}() {{" not in services] == []

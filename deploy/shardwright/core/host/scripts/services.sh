@@ -96,24 +96,7 @@ start_direct() { # <control> <log with %> <data directory with %> <port>...
   return 1
 }
 
-redamaged() { # <data directory>; a log on stdin: refuses where the server's last start ended because it can't read its data
-  # Without the advice to repair in place: what comes after the damage would be thrown away.
-  found=$(awk '
-    /is starting oO0|FATAL CONFIG FILE/ { words = file = "" }
-    match($0, /appendonly\.aof[.a-z0-9]*|[^ ]*\.rdb$/) { file = substr($0, RSTART, RLENGTH) }
-    words == "" && /Bad file format reading|(End|end) of file reading the append|Unrecoverable error reading the append|Error reading the RDB preamble|Unable to obtain the AOF file|Invalid AOF manifest|Internal error in RDB reading|Unexpected EOF reading RDB|Wrong signature trying to load|Short read or OOM loading DB|Wrong RDB checksum/ {
-      words = $0; sub(/^[^#*]*[#*] /, "", words); sub(/[:.] ?(make a backup|You can: ).*/, "", words)
-    }
-    END { if (words != "") {
-      if (file == "") file = words ~ /manifest/ ? "appendonly.aof.manifest" : "dump.rdb"
-      print file " (" words ")"
-    } }')
-  [ -z "$found" ] || refuse data-damaged "the server can't read its data in $1: $found; nothing of it was changed" \
-    "keep a copy; if another member of its shard lives, move all of $1 but .shardwright-node away and deploy again: it joins \
-as a replica; else restore a backup; never repair the only copy in place"
-}
-
-start_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
+restart_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
   end=$(($(date +%s) + $1)) data=$2
   shift 2
   units=
