@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..core.host import probing
@@ -15,32 +15,45 @@ from .environment import Environment
 from .supervisor import Shell
 
 
+def pairs(
+    sources: Mapping[str, Sequence[Endpoint]], closed: Mapping[str, Iterable[tuple[Endpoint, str]]]
+) -> tuple[Unreachable, ...]:
+    """Who can't reach whom.
+
+    Args:
+        sources: the servers of each host.
+        closed: by host, whom it could not reach, and why.
+    """
+    return tuple(
+        Unreachable(source, target, reason)
+        for host, found in closed.items()
+        for target, reason in found
+        for source in sources[host]
+        if source != target
+    )
+
+
 class ShellProber:
     """`ports.BusProber` of the hosts of an environment. `say` hears from where nothing could be tried, and why."""
 
     def __init__(self, environment: Environment, shell: Shell, say: Callable[[str], object]) -> None:
+        self._environment = environment
         self._shell = shell
         self._say = say
-        hosts = {host.name: host for host in environment.spec.hosts}
-        topology = environment.topology
-        self._hosts = {node.endpoint: hosts[node.host] for node in (*topology.nodes, *topology.spares)}
 
     def probe(self, sources: Iterable[Endpoint], targets: Iterable[Endpoint]) -> tuple[Unreachable, ...]:
         """See `ports.BusProber.probe`. A host from where nothing can be tried gives no pairs."""
         wanted = sorted(set(targets))
-        from_hosts: dict[HostSpec, list[Endpoint]] = {}
+        topology = self._environment.topology
+        names = {node.endpoint: node.host for node in (*topology.nodes, *topology.spares)}
+        by_host: dict[str, list[Endpoint]] = {}
         for source in sources:
-            if source in self._hosts:
-                from_hosts.setdefault(self._hosts[source], []).append(source)
-        with ThreadPoolExecutor(max(1, len(from_hosts))) as pool:
-            found = dict(zip(from_hosts, pool.map(lambda host: self._from(host, wanted), from_hosts), strict=True))
-        return tuple(
-            Unreachable(source, target, reason)
-            for host, closed in found.items()
-            for target, reason in closed
-            for source in from_hosts[host]
-            if source != target
-        )
+            if source in names:
+                by_host.setdefault(names[source], []).append(source)
+        hosts = [host for host in self._environment.spec.hosts if host.name in by_host]
+        with ThreadPoolExecutor(max(1, len(hosts))) as pool:
+            found = list(pool.map(lambda host: self._from(host, wanted), hosts))
+        return pairs(by_host, {host.name: closed for host, closed in zip(hosts, found, strict=True)})
 
     def _from(self, host: HostSpec, targets: list[Endpoint]) -> list[tuple[Endpoint, str]]:
         try:

@@ -45,8 +45,8 @@ def digest(secret: Secret) -> str:
 
 def masked(text: str, security: Security) -> str:
     """A text without the passwords of the cluster, as they are, quoted, and as the hashes of ACL rules."""
-    given = [secret.reveal() for secret in passwords(security).values() if len(secret)]
-    forms = {form for word in given for form in (word, quote(word), hashlib.sha256(word.encode()).hexdigest())}
+    given = [secret for secret in passwords(security).values() if len(secret)]
+    forms = {form for s in given for form in (s.reveal(), quote(s.reveal()), digest(s))}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     return text

@@ -8,6 +8,7 @@ import gevent
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from ..adapters.bus_prober import pairs
 from ..core.host import probing
 from ..errors import ShardwrightError
 from ..model.endpoint import Endpoint
@@ -33,13 +34,7 @@ class HostProber:
             by_host.setdefault(self._names.get(source, ""), []).append(source)
         asked = {name: gevent.spawn(self._from, name, wanted) for name in by_host if name in self._hosts}
         gevent.joinall(asked.values(), raise_error=True)
-        return tuple(
-            Unreachable(source, target, reason)
-            for name, job in asked.items()
-            for target, reason in job.value
-            for source in by_host[name]
-            if source != target
-        )
+        return pairs(by_host, {name: job.value for name, job in asked.items()})
 
     def _from(self, name: str, targets: list[Endpoint]) -> list[tuple[Endpoint, str]]:
         result = self._run.hosts[name]

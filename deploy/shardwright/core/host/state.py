@@ -254,6 +254,7 @@ class _Reader:
 
     def state(self) -> HostState:
         system, uid = self.one("os"), self.one("uid")
+        sockets = self._sockets()
         return HostState(
             uid=_number(uid[0], -1),
             login=self.one("login")[0] or uid[1],
@@ -286,8 +287,8 @@ class _Reader:
             pidfiles=tuple((r[0], _number(r[1])) for r in self.all("pidfile")),
             units=self._units(),
             processes=self._processes(),
-            listeners=tuple(sorted({held for held, _ in self._sockets()}, key=lambda held: (held[0], held[1] or 0))),
-            addresses=tuple(sorted({(held, a) for held, a in self._sockets() if a}, key=str)),
+            listeners=tuple(sorted({held for held, _ in sockets}, key=lambda held: (held[0], held[1] or 0))),
+            addresses=tuple(sorted({(held, a) for held, a in sockets if a}, key=str)),
             started=tuple((r[0], r[1]) for r in self.all("started")),
             named=tuple((r[0], tuple(r[1].split())) for r in self.all("named")),
             kernel=tuple(
