@@ -440,6 +440,8 @@ def test_a_disk_that_fills_under_running_servers_changes_and_restarts_nothing(la
     two = three.hosts[1]
     lab.faults.mount_disk(two, "/var/lib/shardwright", 256)
     assert three.run().proved
+    # A server that can't save its list of nodes ends itself, and nodes that just met still write theirs.
+    wait_for(lambda: two.exec("find /var/lib/shardwright -name nodes.conf -newermt '-3 seconds'").stdout == "")
     pid = two.exec("systemctl show -p MainPID --value shardwright-trial@6379").stdout
     lab.faults.fill_disk(two, "/var/lib/shardwright", 240)
     server = client(two.address, 6379)

@@ -161,7 +161,9 @@ class Machine:
         joins = [f"echo $$ > {group}/cgroup.procs" for group in self._make_cgroups()]
         once = " && ".join([*joins, f"exec {' '.join(self._nspawn())}"])
         # systemd-nspawn ends with 133 when the host reboots itself, and leaves the next boot to its caller.
-        loop = f"echo $$ > {self.home}/pid; while :; do sh -c '{once}'; [ $? -eq 133 ] || exit; done"
+        # The file is there only with the pid in it: one that is empty for a moment looks like a host that ended.
+        pid = self.home / "pid"
+        loop = f"echo $$ > {pid}.new; mv {pid}.new {pid}; while :; do sh -c '{once}'; [ $? -eq 133 ] || exit; done"
         env = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "SYSTEMD_NSPAWN_LOCK": "0"}
         if not (CGROUPS / "cgroup.controllers").exists():
             env["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "0"
