@@ -99,6 +99,24 @@ def test_a_leaving_host_is_emptied_and_stays_forgotten(tmp_path: Path, binary: P
         assert_kept(made, pairs)
 
 
+@releases("redis-7.0", "valkey-9.1")
+def test_all_hosts_are_replaced_at_once(tmp_path: Path, binary: Path) -> None:
+    """The hosts that hold the data and those that are to hold it know nothing of one another at first."""
+    with formed(tmp_path, 12, binary=binary) as made:
+        pairs = fill(made)
+        with writing(made.ports[0]) as told:
+            made.topology = wanted(made.servers, 3, leaving=FIRST)
+            made.converge(allowed=("moves-most-slots",))
+        assert not made.converge().changed
+        assert_alone_and_empty(made, FIRST)
+        made.servers = made.servers[6:]
+        made.topology = wanted(made.servers, 3)
+        assert not made.converge().changed
+        assert_proved_once_calm(made)
+        assert_nothing_lost(made, told)
+        assert_kept(made, pairs)
+
+
 EFFECTS = (3, 14)
 
 

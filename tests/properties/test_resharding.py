@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -70,10 +71,14 @@ class LaterWorld(World):
 
 @st.composite
 def specs(draw: st.DrawFn, hosts: int) -> ClusterSpec:
-    leaving = draw(st.sets(st.integers(0, hosts - 1), max_size=2))
-    replicas = draw(st.integers(0, 2))
-    shards = draw(st.integers(3, max(3, (hosts - len(leaving)) // (1 + replicas))))
-    assume(shards * (1 + replicas) <= hosts - len(leaving))
+    leaving = draw(st.sets(st.integers(0, hosts - 1), max_size=hosts - 3))
+    staying = hosts - len(leaving)
+    replicas = draw(st.integers(0, min(2, staying // 3 - 1)))
+    shards = draw(st.integers(3, staying // (1 + replicas)))
+    return spec(hosts, shards, replicas, leaving)
+
+
+def spec(hosts: int, shards: int, replicas: int, leaving: Collection[int]) -> ClusterSpec:
     found = tuple(
         HostSpec(f"h{n}", f"10.0.0.{n + 1}", (6379,), zone="abc"[n % 3], leaving=n in leaving) for n in range(hosts)
     )
@@ -84,16 +89,24 @@ def specs(draw: st.DrawFn, hosts: int) -> ClusterSpec:
 def changes(draw: st.DrawFn) -> tuple[LaterWorld, Topology]:
     """A formed cluster with some keys, and what it is to become."""
     hosts = draw(st.integers(6, 10))
-    first, second = (replace(place(draw(specs(hosts))), settings=()) for _ in range(2))
-    ids = {n.endpoint: NodeId(f"{k:040x}") for k, n in enumerate((*first.nodes, *first.spares), start=1)}
-    world = LaterWorld({e: Server(e, i) for e, i in ids.items()}, docile=draw(st.booleans()))
-    world, _ = carried_out(world, first)
+    first, second = (placed(draw(specs(hosts))) for _ in range(2))
+    world = formed(first, docile=draw(st.booleans()))
     for slot in draw(st.lists(st.integers(0, SLOT_COUNT - 1), max_size=8)):
         owner = next(s for s in world.servers.values() if slot in s.slots)
         for server in world.servers.values():
             if server is owner or server.primary == owner.id:
                 server.keys[slot] = 3
     return world, second
+
+
+def placed(wanted: ClusterSpec) -> Topology:
+    return replace(place(wanted), settings=())
+
+
+def formed(topology: Topology, *, docile: bool = False) -> LaterWorld:
+    ids = {n.endpoint: NodeId(f"{k:040x}") for k, n in enumerate((*topology.nodes, *topology.spares), start=1)}
+    world, _ = carried_out(LaterWorld({e: Server(e, i) for e, i in ids.items()}, docile=docile), topology)
+    return world
 
 
 def planned(topology: Topology, world: LaterWorld) -> tuple[Topology, Plan]:
@@ -169,6 +182,41 @@ def test_what_is_printed_is_what_happens(change: tuple[LaterWorld, Topology]) ->
     world.docile = False
     _, printed = planned(wanted, world)
     assume(not printed.phases or printed.phases[0].name != "reset")
+    assert_the_rest_is_as_printed(world, wanted, printed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (spec(8, 3, 1, {0, 1}), spec(8, 3, 1, {4})),
+        (spec(9, 3, 1, {6, 7}), spec(9, 3, 1, {0, 4})),
+        (spec(10, 3, 2, {1}), spec(10, 3, 1, {4, 7})),
+        (spec(10, 4, 1, {0, 2}), spec(10, 4, 1, {5})),
+        (spec(10, 3, 1, {0, 2}), spec(10, 3, 1, {5})),
+    ],
+)
+def test_who_is_to_lead_keeps_its_shard_once_it_has_slots(before: ClusterSpec, after: ClusterSpec) -> None:
+    """A host leaves, an idle node leads in its place, and its replica comes from the shard that it is placed in: once slots
+    had moved, shards were matched with leaders anew, and other nodes than those that were printed became its replicas."""
+    world, wanted = formed(placed(before)), placed(after)
+    _, printed = planned(wanted, world)
+    assert any(phase.name == "move slots" for phase in printed.phases)
+    assert_the_rest_is_as_printed(world, wanted, printed)
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+def test_all_hosts_are_replaced_at_once(replicas: int) -> None:
+    """Nobody in the cluster that is drained keeps a place, so nobody there is met for the sake of a shard."""
+    half = 3 * (1 + replicas)
+    world = formed(placed(spec(2 * half, 3, replicas, range(half, 2 * half))))
+    world, steps = carried_out(world, placed(spec(2 * half, 3, replicas, range(half))))
+    assert {server.endpoint.host for server in world.servers.values() if server.slots} == {
+        f"10.0.0.{half + 1 + n * (1 + replicas)}" for n in range(3)
+    }
+    assert sum(len(step.slots) for step in steps if isinstance(step, MigrateSlots)) == SLOT_COUNT
+
+
+def assert_the_rest_is_as_printed(world: LaterWorld, wanted: Topology, printed: Plan) -> None:
     while steps_of(printed):
         world = world.run(printed.phases[0].steps)
         _, rest = planned(wanted, world)
@@ -191,12 +239,8 @@ def test_stopped_after_any_steps_it_still_ends_there(change: tuple[LaterWorld, T
 
 def test_a_target_without_room_is_refused() -> None:
     hosts = tuple(HostSpec(f"h{n}", f"10.0.0.{n + 1}", (6379,)) for n in range(8))
-    three = replace(place(ClusterSpec("later", EngineChoice(Product.VALKEY), 3, 1, hosts)), settings=())
-    four = replace(place(ClusterSpec("later", EngineChoice(Product.VALKEY), 4, 1, hosts)), settings=())
-    world = LaterWorld(
-        {n.endpoint: Server(n.endpoint, NodeId(f"{k:040x}")) for k, n in enumerate((*three.nodes, *three.spares), 1)}
-    )
-    world, _ = carried_out(world, three)
+    three, four = (placed(ClusterSpec("later", EngineChoice(Product.VALKEY), n, 1, hosts)) for n in (3, 4))
+    world = formed(three)
     for server in world.servers.values():
         if server.slots:
             server.keys[next(iter(server.slots))] = 10

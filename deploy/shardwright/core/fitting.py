@@ -11,12 +11,12 @@ Which instances hold no place is decided here too: of those that are not leaving
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..model.endpoint import Endpoint
 from ..model.observation import Role
-from ..model.state import ClusterState, NodeState
+from ..model.state import ClusterState
 from ..model.topology import Node, Shard, Topology
 
 CHANGES = 4
@@ -34,16 +34,13 @@ def fit(topology: Topology, state: ClusterState) -> Topology:
     """
     members = [s for s in topology.spares if not s.leaving and s.endpoint in state.nodes]
     pool = [*topology.nodes, *members]
-    owners = _leading(pool, len(topology.shards), state)
-    if not owners:
+    leaders = _leading(pool, len(topology.shards), state)
+    if not leaders:
         return topology
-    seats = _seats(topology, owners)
-    teams: Teams = {
-        s.name: _kept(s, pool, state, seats[s.name], topology.spread) for s in topology.shards if s.name in seats
-    }
-    for shard in topology.shards:
-        if shard.name not in teams:
-            teams[shard.name] = [_newcomer(shard, pool, state, teams)]
+    teams = _teams(topology, leaders, pool, state)
+    while len(teams) < len(topology.shards):
+        leaders.append(_newcomer(topology, leaders, _free(pool, teams), state))
+        teams = _teams(topology, leaders, pool, state)
     _fill(topology, pool, teams)
     taken = {node.endpoint for team in teams.values() for node in team}
     shards = tuple(replace(s, members=tuple(teams[s.name])) for s in topology.shards)
@@ -63,52 +60,57 @@ def _leading(pool: Iterable[Node], shards: int, state: ClusterState) -> list[Nod
     return [node for node, _ in owning if node.endpoint in chosen]
 
 
-def _seats(topology: Topology, owners: list[Node]) -> dict[str, Node]:
-    """An owner for each shard that gets one, by shard name: its own shard's first, then any free one in order."""
+def _teams(topology: Topology, leaders: Collection[Node], pool: Sequence[Node], state: ClusterState) -> Teams:
+    """Each leader with the replicas that it has and that may stay."""
+    seats = _seats(topology, [node for node in pool if node in leaders])
+    return {s.name: _kept(s, pool, state, seats[s.name], topology.spread) for s in topology.shards if s.name in seats}
+
+
+def _seats(topology: Topology, leaders: list[Node]) -> dict[str, Node]:
+    """A leader for each shard that gets one, by shard name: its own shard's first, then any free one in order.
+
+    Whether a leader owns slots yet makes no difference: else shards would change names, and with them members, as soon as
+    slots have moved to a newcomer.
+    """
     home = {node.endpoint: shard.name for shard in topology.shards for node in shard.members}
     seats: dict[str, Node] = {}
     rest: list[Node] = []
-    for owner in owners:
-        name = home.get(owner.endpoint)
+    for leader in leaders:
+        name = home.get(leader.endpoint)
         if name is None or name in seats:
-            rest.append(owner)
+            rest.append(leader)
         else:
-            seats[name] = owner
+            seats[name] = leader
     free = [shard.name for shard in topology.shards if shard.name not in seats]
     return seats | dict(zip(free, rest, strict=False))
 
 
-def _kept(shard: Shard, pool: Iterable[Node], state: ClusterState, owner: Node, spread: str) -> list[Node]:
-    """The owner with its present replicas that may stay: no more than the shard's size, no domain twice."""
-    primary = state.nodes[owner.endpoint]
-    team = [owner]
+def _kept(shard: Shard, pool: Iterable[Node], state: ClusterState, leader: Node, spread: str) -> list[Node]:
+    """The leader with its present replicas that may stay: no more than the shard's size, no domain twice."""
+    team = [leader]
     for node in pool:
-        seen = state.nodes.get(node.endpoint)
-        if (
-            seen is not None
-            and _follows(seen, primary)
-            and len(team) < len(shard.members)
-            and _apart(node, team, spread)
-        ):
+        if _follows(node, leader, state) and len(team) < len(shard.members) and _apart(node, team, spread):
             team.append(node)
     return team
 
 
-def _follows(node: NodeState, primary: NodeState) -> bool:
-    return node.role is Role.REPLICA and node.primary_id == primary.id
+def _follows(node: Node, leader: Node, state: ClusterState) -> bool:
+    seen, primary = state.nodes.get(node.endpoint), state.nodes.get(leader.endpoint)
+    return seen is not None and primary is not None and seen.role is Role.REPLICA and seen.primary_id == primary.id
 
 
-def _newcomer(shard: Shard, pool: Iterable[Node], state: ClusterState, teams: Teams) -> Node:
-    """Who is to lead a shard that has no owner: idle before busy, then as `place` says, then where the fewest lead."""
-    leads = [team[0] for team in teams.values()]
+def _newcomer(topology: Topology, leaders: Iterable[Node], free: Iterable[Node], state: ClusterState) -> Node:
+    """Who is to lead one more shard: idle before busy, then of a shard that none of its own leads, as `place` says, then
+    where the fewest lead."""
+    homes = [shard.members for shard in topology.shards if not any(node in shard.members for node in leaders)]
 
     def strain(node: Node) -> tuple[bool, bool, int, int]:
         seen = state.nodes.get(node.endpoint)
         idle = seen is not None and seen.role is Role.PRIMARY and not seen.slots
-        zone, host = (sum(getattr(lead, at) == getattr(node, at) for lead in leads) for at in ("zone", "host"))
-        return not idle, node not in shard.members, zone, host
+        zone, host = (sum(getattr(lead, at) == getattr(node, at) for lead in leaders) for at in ("zone", "host"))
+        return not idle, not any(node in members for members in homes), zone, host
 
-    return min(_free(pool, teams), key=strain)
+    return min(free, key=strain)
 
 
 def _fill(topology: Topology, pool: Iterable[Node], teams: Teams) -> None:

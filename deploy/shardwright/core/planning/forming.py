@@ -155,7 +155,7 @@ def _slots(assignment: Assignment) -> Iterator[AddSlots]:
 def _within_shards(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
     for shard in topology.shards:
         for member in shard.members:
-            yield from _meet(member, assignment.primary_of(shard), state)
+            yield from _meet(member.endpoint, assignment.primary_of(shard).endpoint, state)
 
 
 def _between_shards(topology: Topology, state: ClusterState, assignment: Assignment) -> Iterator[Meet]:
@@ -167,7 +167,20 @@ def _between_shards(topology: Topology, state: ClusterState, assignment: Assignm
         for seed in seeds:
             will_meet = any({primary.endpoint, seed.endpoint} <= group for group in groups)
             if not will_meet or any({primary.endpoint, seed.endpoint} <= group for group in state.groups):
-                yield from _meet(primary, seed, state)
+                yield from _meet(primary.endpoint, seed.endpoint, state)
+    yield from _with_the_left(topology, groups, seeds, state)
+
+
+def _with_the_left(
+    topology: Topology, groups: Sequence[frozenset[Endpoint]], seeds: Sequence[Node], state: ClusterState
+) -> Iterator[Meet]:
+    """Groups in which nobody holds a place any more, as when all hosts are replaced at once: they are to be drained, and so
+    must be met too."""
+    places = {node.endpoint for node in topology.nodes}
+    for group in groups:
+        if not group & places:
+            for seed in seeds:
+                yield from _meet(seed.endpoint, min(group), state)
 
 
 def _with_shards_together(topology: Topology, state: ClusterState) -> list[frozenset[Endpoint]]:
@@ -180,10 +193,10 @@ def _with_shards_together(topology: Topology, state: ClusterState) -> list[froze
     return sorted(groups, key=lambda group: (-len(group), min(group)))
 
 
-def _meet(node: Node, peer: Node, state: ClusterState) -> Iterator[Meet]:
-    one, other = state.nodes[node.endpoint], state.nodes[peer.endpoint]
+def _meet(node: Endpoint, peer: Endpoint, state: ClusterState) -> Iterator[Meet]:
+    one, other = state.nodes[node], state.nodes[peer]
     if one.id != other.id and not _acquainted(one, other):
-        yield Meet(node.endpoint, peer.endpoint, other.view.address)
+        yield Meet(node, peer, other.view.address)
 
 
 def _acquainted(one: NodeState, other: NodeState) -> bool:
