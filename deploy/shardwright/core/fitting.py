@@ -11,12 +11,12 @@ Which instances hold no place is decided here too: of those that are not leaving
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..model.endpoint import Endpoint
 from ..model.observation import Role
-from ..model.state import ClusterState
+from ..model.state import ClusterState, NodeState
 from ..model.topology import Node, Shard, Topology
 
 CHANGES = 4
@@ -37,10 +37,11 @@ def fit(topology: Topology, state: ClusterState) -> Topology:
     leaders = _leading(pool, len(topology.shards), state)
     if not leaders:
         return topology
+    free = [*_free(pool, _teams(topology, leaders, pool, state))]
+    while len(leaders) < len(topology.shards):
+        leaders.append(_newcomer(topology, leaders, free, state))
+        free.remove(leaders[-1])
     teams = _teams(topology, leaders, pool, state)
-    while len(teams) < len(topology.shards):
-        leaders.append(_newcomer(topology, leaders, _free(pool, teams), state))
-        teams = _teams(topology, leaders, pool, state)
     _fill(topology, pool, teams)
     taken = {node.endpoint for team in teams.values() for node in team}
     shards = tuple(replace(s, members=tuple(teams[s.name])) for s in topology.shards)
@@ -60,9 +61,10 @@ def _leading(pool: Iterable[Node], shards: int, state: ClusterState) -> list[Nod
     return [node for node, _ in owning if node.endpoint in chosen]
 
 
-def _teams(topology: Topology, leaders: Collection[Node], pool: Sequence[Node], state: ClusterState) -> Teams:
+def _teams(topology: Topology, leaders: Iterable[Node], pool: Sequence[Node], state: ClusterState) -> Teams:
     """Each leader with the replicas that it has and that may stay."""
-    seats = _seats(topology, [node for node in pool if node in leaders])
+    chosen = {node.endpoint for node in leaders}
+    seats = _seats(topology, [node for node in pool if node.endpoint in chosen])
     return {s.name: _kept(s, pool, state, seats[s.name], topology.spread) for s in topology.shards if s.name in seats}
 
 
@@ -88,27 +90,30 @@ def _seats(topology: Topology, leaders: list[Node]) -> dict[str, Node]:
 def _kept(shard: Shard, pool: Iterable[Node], state: ClusterState, leader: Node, spread: str) -> list[Node]:
     """The leader with its present replicas that may stay: no more than the shard's size, no domain twice."""
     team = [leader]
+    primary = state.nodes.get(leader.endpoint)
     for node in pool:
-        if _follows(node, leader, state) and len(team) < len(shard.members) and _apart(node, team, spread):
+        follows = _follows(state.nodes.get(node.endpoint), primary)
+        if follows and len(team) < len(shard.members) and _apart(node, team, spread):
             team.append(node)
     return team
 
 
-def _follows(node: Node, leader: Node, state: ClusterState) -> bool:
-    seen, primary = state.nodes.get(node.endpoint), state.nodes.get(leader.endpoint)
-    return seen is not None and primary is not None and seen.role is Role.REPLICA and seen.primary_id == primary.id
+def _follows(node: NodeState | None, primary: NodeState | None) -> bool:
+    return node is not None and primary is not None and node.role is Role.REPLICA and node.primary_id == primary.id
 
 
 def _newcomer(topology: Topology, leaders: Iterable[Node], free: Iterable[Node], state: ClusterState) -> Node:
     """Who is to lead one more shard: idle before busy, then of a shard that none of its own leads, as `place` says, then
     where the fewest lead."""
-    homes = [shard.members for shard in topology.shards if not any(node in shard.members for node in leaders)]
+    leading = {node.endpoint for node in leaders}
+    teams = ([node.endpoint for node in shard.members] for shard in topology.shards)
+    homes = {endpoint for team in teams if leading.isdisjoint(team) for endpoint in team}
 
     def strain(node: Node) -> tuple[bool, bool, int, int]:
         seen = state.nodes.get(node.endpoint)
         idle = seen is not None and seen.role is Role.PRIMARY and not seen.slots
         zone, host = (sum(getattr(lead, at) == getattr(node, at) for lead in leaders) for at in ("zone", "host"))
-        return not idle, not any(node in members for members in homes), zone, host
+        return not idle, node.endpoint not in homes, zone, host
 
     return min(free, key=strain)
 
