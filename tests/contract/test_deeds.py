@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.contract.bench import Bench
 from tests.contract.conftest import MakeBench
 
 from shardwright.model.observation import Health, Role, Silence
@@ -379,3 +380,27 @@ def test_acknowledged_writes_survive_a_manual_failover_and_a_kill_of_the_process
     assert account.refused or account.indeterminate
     assert account.lost == ()
     assert account.resurrected == ()
+
+
+def test_dropping_functions_parts_a_history_from_the_one_that_a_former_replica_knows(bench: MakeBench) -> None:
+    b = bench(2, settings={"repl-diskless-sync-delay": "0", "cluster-require-full-coverage": "no"})
+    b.ok(0, "CLUSTER ADDSLOTSRANGE 0 16383")
+    b.acquaint(0, 1)
+    b.until(lambda: b.state(0) == "ok", "the first serves")
+    b.ok(1, f"CLUSTER REPLICATE {b.ids[0]}")
+    b.until(lambda: field(b, 1, "master_link_status") == "up", "the second follows")
+    b.ok(0, "SET b 1")
+    b.until(lambda: field(b, 1, "slave_repl_offset") == field(b, 0, "master_repl_offset"), "and is in step")
+    b.ok(1, "CLUSTER RESET SOFT")
+    assert field(b, 1, "master_replid2") == field(b, 0, "master_replid")
+    assert int(field(b, 1, "second_repl_offset")) == int(field(b, 0, "master_repl_offset")) + 1
+    history = field(b, 0, "master_replid")
+    b.ok(0, "FUNCTION FLUSH SYNC")
+    assert field(b, 0, "master_replid") == history
+    assert int(field(b, 0, "master_repl_offset")) >= int(field(b, 1, "second_repl_offset"))
+    assert b.ask(0, "GET b") == b"1"
+
+
+def field(b: Bench, i: int, name: str) -> str:
+    lines = b.text(i, "INFO replication").splitlines()
+    return next((line.partition(":")[2] for line in lines if line.startswith(f"{name}:")), "")

@@ -92,7 +92,8 @@ def test_a_failover_of_either_end_during_a_move_is_gone_round(tmp_path: Path, bi
             if moving(commands) and not asked:
                 asked.append(True)
                 fail_over(replica)
-                eventually(lambda: former.info("replication")["role"] == "slave", "the former primary follows")
+                # A target takes its slots back where it gets some before it has heard of its successor.
+                eventually(lambda: end == "source" or former.info("replication")["role"] == "slave", "it follows")
 
         with writing(made.ports[2]) as told:
             made.topology = shifted(made)
@@ -102,6 +103,31 @@ def test_a_failover_of_either_end_during_a_move_is_gone_round(tmp_path: Path, bi
         assert_nothing_lost(made, told, 2)
         assert_kept(made, pairs)
         assert not made.converge().changed
+
+
+@each_release
+def test_a_failover_of_the_source_in_the_moment_of_handing_over_loses_nothing(tmp_path: Path, binary: Path) -> None:
+    """Its successor and the target take its slots at once: Redis leaves it without slots then, and drops what it held."""
+    with formed(tmp_path, 6, binary=binary) as made:
+        pairs = fill(made, 6_000)
+        rows = nodes_of(made[0])
+        source = next(i for i, row in rows.items() if row["port"] == ends(made)[0])
+        replica = made[made.ports.index(next(r["port"] for r in rows.values() if r["primary"] == source))]
+        asked: list[bool] = []
+
+        def meddle(commands: list[tuple[str, ...]]) -> None:
+            # By key the slots are handed over next; the atomic migration does that by itself.
+            next_is_giving = any(c[:2] == ("CLUSTER", "SETSLOT") and c[3] == "NODE" for c in commands)
+            if (next_is_giving or any("MIGRATESLOTS" in c for c in commands)) and not asked:
+                asked.append(replica.execute_command("CLUSTER", "FAILOVER"))
+
+        with writing(made.ports[2]) as told:
+            made.topology = shifted(made)
+            made.converge(transport=Watching(made, before=meddle))
+        assert asked
+        assert_proved_once_calm(made)
+        assert_kept(made, pairs)
+        assert_nothing_lost(made, told, 2, least=20)
 
 
 @releases("redis-7.0")

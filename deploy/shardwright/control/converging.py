@@ -17,7 +17,7 @@ from ..core.planning.staleness import refuse_stale
 from ..errors import ApplyError, ShardwrightError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
-from ..model.plan import Configure, Forget, Meet, Phase, Plan, Replicate, Restart, SetEpoch, Until
+from ..model.plan import Configure, Forget, Meet, Part, Phase, Plan, Replicate, Restart, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent, silent
 from ..model.saved_plan import SavedPlan
 from ..model.secret import Secret
@@ -263,7 +263,10 @@ def _can_wait(refusal: Refusal) -> bool:
 
 
 def _overtaken(refusal: Refusal) -> bool:
-    """Gossip that an earlier run began introduced the node between our look and our step; it has no need of a number."""
+    """Gossip that an earlier run began introduced the node between our look and our step, and it has no need of a number;
+    or it became a replica by itself meanwhile."""
+    if isinstance(refusal.step, Part):
+        return refusal.message.startswith("READONLY")
     return isinstance(refusal.step, SetEpoch) and "does not know any other node" in refusal.message
 
 

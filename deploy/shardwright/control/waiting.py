@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from ..core.consolidation import picture
 from ..core.draining import awaiting_drain, leader_in
+from ..core.histories import resumes
 from ..core.parsing import Unreadable, parse_peer, text_of
 from ..core.settings import differing
 from ..model.endpoint import Endpoint, NodeId
 from ..model.observation import PeerView, Silence
-from ..model.plan import AddSlots, Configure, Forget, Meet, MigrateSlots, Phase, Replicate, Reset, SetEpoch, Until
+from ..model.plan import AddSlots, Configure, Forget, Meet, MigrateSlots, Part, Phase, Replicate, Reset, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.slots import SlotSet
 from ..model.state import ClusterState, NodeState
@@ -214,6 +215,12 @@ def _configured(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet
     return unmet
 
 
+def _parted(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
+    steps = [step for step in phase.steps if isinstance(step, Part) and {step.node, step.primary} <= {*state.nodes}]
+    still = [step for step in steps if resumes(state.nodes[step.node], state.nodes[step.primary])]
+    return {step.node: f"would go on in the history of {step.primary} without a copy" for step in still}
+
+
 def _following(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
     unmet: dict[Endpoint, str] = {}
     for step in phase.steps:
@@ -273,6 +280,7 @@ def _empty(phase: Phase, _topology: Topology, state: ClusterState) -> Unmet:
 
 _CHECKS: Mapping[Until, Callable[[Phase, Topology, ClusterState], Unmet]] = {
     Until.PREPARED: _prepared,
+    Until.PARTED: _parted,
     Until.FOLLOWING: _following,
     Until.CONFIGURED: _configured,
     Until.CLOSED: _closed,

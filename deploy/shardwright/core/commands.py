@@ -16,6 +16,7 @@ from ..model.plan import (
     Forget,
     Meet,
     MigrateSlots,
+    Part,
     Replicate,
     Reset,
     Restart,
@@ -45,6 +46,8 @@ def commands(step: Step) -> tuple[Command, ...]:
             return (("CLUSTER", "MEET", address, peer.port, peer.bus_port),)
         case Replicate(primary_id=primary_id):
             return (("CLUSTER", "REPLICATE", primary_id),)
+        case Part():
+            return (("FUNCTION", "FLUSH", "SYNC"),)
         case Failover():
             return (("CLUSTER", "FAILOVER"),)
         case Forget(id=node_id):

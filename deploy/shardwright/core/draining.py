@@ -1,9 +1,12 @@
 """Which nodes give all their slots away: owners that lead no shard of the topology. Pure; plans nothing.
 
-Of several owners in one shard the first in the order of its members leads it: `fit` puts the one that stays there.
+Of several owners in one shard the one with the most slots leads it, as in `fit`: a replica may have taken over since, and
+left the former primary those that came to it in that moment.
 """
 
 from __future__ import annotations
+
+from operator import itemgetter
 
 from ..model.endpoint import Endpoint
 from ..model.observation import Role
@@ -12,9 +15,10 @@ from ..model.topology import Shard, Topology
 
 
 def owner_in(shard: Shard, state: ClusterState) -> Endpoint | None:
-    """The member that owns the shard's slots; none where no member owns any."""
-    owners = (n.endpoint for n in shard.members if n.endpoint in state.nodes and state.nodes[n.endpoint].slots)
-    return next(owners, None)
+    """The member that owns the shard's slots, or the most of them; none where no member owns any."""
+    seen = [(n.endpoint, len(state.nodes[n.endpoint].slots)) for n in shard.members if n.endpoint in state.nodes]
+    endpoint, slots = max(seen, key=itemgetter(1), default=(None, 0))
+    return endpoint if slots else None
 
 
 def leader_in(shard: Shard, state: ClusterState) -> Endpoint | None:

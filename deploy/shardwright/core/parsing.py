@@ -80,6 +80,9 @@ def parse_view(endpoint: Endpoint, address: str, replies: Sequence[Reply]) -> No
         failing=tuple(words for name, words in _WRITES if info.get(name) == "err"),
         full_copies=number(info, "sync_full"),
         cut_off=number(info, "client_output_buffer_limit_disconnections"),
+        history=printable(info.get("master_replid", ""), 40),
+        former_history=printable(info.get("master_replid2", ""), 40),
+        former_until=number(info, "second_repl_offset") or -1,
     )
 
 

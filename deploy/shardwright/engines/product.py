@@ -37,6 +37,8 @@ class Capability(StrEnum):
     """Servers have a shard id, say it (`CLUSTER MYSHARDID`) and keep it in nodes.conf."""
     ATOMIC_SLOT_MIGRATION = "cluster-migrateslots"
     MULTI_CONFIG_SET = "config-set-several"
+    FOLLOWS_IN_SHARD = "cluster-primary-follows-in-shard"
+    """A primary that lost its last slot follows a member of its shard that took some, whatever others took meanwhile."""
 
 
 _SINCE: Mapping[Capability, Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -47,6 +49,7 @@ _SINCE: Mapping[Capability, Mapping[str, tuple[int, int]]] = MappingProxyType(
         Capability.SHARD_ID: {"redis": (7, 2), "valkey": (7, 2)},
         Capability.ATOMIC_SLOT_MIGRATION: {"valkey": (9, 0)},
         Capability.MULTI_CONFIG_SET: {"redis": (7, 0), "valkey": (7, 2)},
+        Capability.FOLLOWS_IN_SHARD: {"valkey": (8, 1)},
     }
 )
 

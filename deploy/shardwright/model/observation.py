@@ -58,6 +58,9 @@ class NodeView:
     `failing` says, in words, what it last could not write to its disk. Of `memory_used`, `memory_exempt` are bytes that do
     not count against its limit. Since its start it began `full_copies` for replicas, and cut `cut_off` connections off whose
     output did not fit into their buffer (Redis 7.0 does not count these: 0).
+
+    `history` names the stream of changes that its `offset` counts. Who has led before under another name goes on with
+    those that stand before `former_until` in `former_history`, without a full copy (-1: none).
     """
 
     endpoint: Endpoint
@@ -85,6 +88,9 @@ class NodeView:
     memory_exempt: int = 0
     full_copies: int = 0
     cut_off: int = 0
+    history: str = ""
+    former_history: str = ""
+    former_until: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,20 @@ class Replicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Give `node` a history of its own, so that it takes a full copy of `primary`, which has copied it before.
+
+    Functions that were loaded there are dropped by it; the full copy replaces them anyway.
+    """
+
+    node: Endpoint
+    primary: Endpoint
+
+    def __str__(self) -> str:
+        return f"let {self.node} take a full copy of {self.primary}"
+
+
+@dataclass(frozen=True, slots=True)
 class Failover:
     """Make the replica `node` lead in place of `primary`, by a manual failover that loses nothing."""
 
@@ -199,6 +213,7 @@ Step = (
     | AddSlots
     | Meet
     | Replicate
+    | Part
     | Failover
     | Forget
     | CloseSlot
@@ -215,10 +230,11 @@ Step = (
 class Until(StrEnum):
     """The condition that ends a phase, as the cluster must show it.
 
-    `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other.
-    `FOLLOWING`: every `Replicate` read back. `WHOLE`: every node is in its place, all views agree,
-    the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back. `CLOSED`: no slot is open.
-    `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the cluster is whole.
+    `PREPARED`: numbers, slots and settings read back. `ACQUAINTED`: every pair of a `Meet` knows each other. `PARTED`: no
+    node of a `Part` could go on where it ended. `FOLLOWING`: every `Replicate` read back. `WHOLE`: every node is in its
+    place, all views agree, the state is ok everywhere and every link is up. `CONFIGURED`: the settings read back.
+    `CLOSED`: no slot is open. `MOVED`: the targets own what was moved, by every view. `LED`: the failed over lead, and the
+    cluster is whole.
     `FORGOTTEN`: nobody lists the forgotten. `EMPTY`: the reset nodes are alone and hold nothing. `LOGGED_IN`: what logs in
     and what does not is as it should be, tried with new connections.
 
@@ -230,6 +246,7 @@ class Until(StrEnum):
 
     PREPARED = "prepared"
     ACQUAINTED = "acquainted"
+    PARTED = "parted"
     FOLLOWING = "following"
     WHOLE = "whole"
     CONFIGURED = "configured"

@@ -101,14 +101,17 @@ def take_slots(s: FakeServer, sender: Peer, epoch: int, claimed: int) -> None:
             taken &= ~peer.slots
     sender.slots |= taken
     if taken:
-        _after_loss(s, sender, own_lead, lead_lost, before_own & taken)
+        _after_loss(s, sender, own_lead, lead_lost, before_own & taken, claimed)
         s.update_state()
 
 
-def _after_loss(s: FakeServer, winner: Peer, lead: Peer | None, lead_lost: int, own_lost: int) -> None:
+def _after_loss(s: FakeServer, winner: Peer, lead: Peer | None, lead_lost: int, own_lost: int, claimed: int) -> None:
+    """Follow who took the last slot. Where servers may not move by themselves, only a successor: Valkey knows its shard's
+    members; Redis takes for one who claims exactly what it took."""
     for slot in [n for n in s.migrating if own_lost >> n & 1]:
         del s.migrating[slot]
-    migrates = s.settings["cluster-allow-replica-migration"] == "yes" or winner.slots == lead_lost
+    succeeds = lead_lost == (claimed if s.product == "redis" else winner.slots)
+    migrates = s.settings["cluster-allow-replica-migration"] == "yes" or succeeds
     if lead is not None and lead_lost and not lead.slots and migrates:
         fake_replication.follow(s, winner.id)
     elif own_lost:

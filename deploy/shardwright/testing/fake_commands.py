@@ -192,6 +192,14 @@ def _flush(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     return OK
 
 
+def _function(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+    """FUNCTION FLUSH: no server here has any, and the change is passed on all the same."""
+    if [w.upper() for w in argv[1:]] not in ([b"FLUSH"], [b"FLUSH", b"SYNC"], [b"FLUSH", b"ASYNC"]):
+        return SYNTAX
+    fake_replication.write(s, fake_replication.NO_KEY)
+    return OK
+
+
 def _mode(name: str, value: bool) -> Callable[[FakeServer, Session, list[bytes]], Reply]:
     def change(_s: FakeServer, session: Session, _argv: list[bytes]) -> Reply:
         setattr(session, name, value)
@@ -272,6 +280,7 @@ COMMANDS: dict[str, Spec] = {
     "unlink": Spec(_del, 2, writes=True, keys=_all),
     "incr": Spec(_incr, 2, 2, writes=True, keys=_one),
     "flushall": Spec(_flush, 1, writes=True),
+    "function": Spec(_function, 2, writes=True),
     "dbsize": Spec(_dbsize, 1, 1),
     "readonly": Spec(_mode("readonly", True), 1, 1),
     "readwrite": Spec(_mode("readonly", False), 1, 1),

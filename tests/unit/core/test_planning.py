@@ -12,7 +12,7 @@ from shardwright.core.planning import plan, require_consent, unsettled
 from shardwright.errors import ObservationError, PlanError
 from shardwright.model.endpoint import Endpoint, NodeId
 from shardwright.model.observation import Health, Observation, PeerView, Role
-from shardwright.model.plan import CloseSlot, FinishSlot, Forget, Plan
+from shardwright.model.plan import CloseSlot, Failover, FinishSlot, Forget, MigrateSlots, Part, Plan, Replicate
 from shardwright.model.slots import SlotSet
 from shardwright.model.topology import Shard, Topology
 
@@ -233,3 +233,66 @@ def test_a_shard_whose_replica_took_over_a_moment_ago_is_not_lost() -> None:
     assert raised.value.code == "nodes-disagree"
     assert "took over" in raised.value.message
     assert "wait a node timeout" in raised.value.hint
+
+
+def left_behind(offset: int) -> Observation:
+    """A replica is a primary of its own without keys now, whose history its former primary had until offset 1,000."""
+    observed = seen()
+    index = next(n for n in range(6) if observed.views[at(n)].myself.role is Role.REPLICA)
+    lead = next(v for v in observed.views.values() if v.id == observed.views[at(index)].myself.primary_id)
+    mine = replace(observed.views[at(index)].myself, role=Role.PRIMARY, primary_id=None)
+    views = {
+        e: replace(v, peers=tuple(replace(mine, id=p.id) if p.id == mine.id else p for p in v.peers))
+        for e, v in observed.views.items()
+    }
+    alone = replace(views[at(index)], myself=mine, keys=0, offset=offset, history="a" * 40, primary_link_up=True)
+    led = replace(views[lead.endpoint], keys=5, history="b" * 40, former_history="a" * 40, former_until=1_001)
+    return Observation({**views, at(index): alone, lead.endpoint: led}, {})
+
+
+@pytest.mark.parametrize(("offset", "phases"), [(1_000, ["part histories", "replicate"]), (1_001, ["replicate"])])
+def test_who_would_go_on_in_a_history_without_its_keys_takes_a_full_copy(offset: int, phases: list[str]) -> None:
+    made = planned(left_behind(offset))
+    assert [phase.name for phase in made.phases] == phases
+    parted = [(s.node, s.primary) for s in made.steps if isinstance(s, Part)]
+    assert parted == [(s.node, s.primary) for s in made.steps if isinstance(s, Replicate)][: len(parted)]
+
+
+@pytest.mark.parametrize(("keys", "refused"), [(499, True), (500, False)])
+def test_no_failover_to_a_replica_that_lacks_its_primarys_keys(keys: int, refused: bool) -> None:
+    observed, wanted = seen(), topology(VERSION)
+    primaries = [n for n in range(6) if observed.views[at(n)].myself.slots]
+    views = {e: replace(v, keys=1_000 if v.myself.slots else keys) for e, v in observed.views.items()}
+    same = [replace(node, zone="a" if node.endpoint in map(at, primaries) else "b") for node in wanted.nodes]
+    zones = {node.endpoint: node for node in same}
+    shards = tuple(replace(s, members=tuple(zones[m.endpoint] for m in s.members)) for s in wanted.shards)
+    spread = replace(wanted, shards=shards, even_primaries=True)
+    state = consolidate(Observation(views, {}))
+    if not refused:
+        assert any(isinstance(s, Failover) for s in plan(spread, state).steps)
+        return
+    with pytest.raises(PlanError) as raised:
+        plan(spread, state)
+    assert raised.value.code == "replica-lacks-keys"
+    assert "499 of its 1,000 keys" in raised.value.message
+    assert "CLUSTER RESET HARD" in raised.value.hint
+
+
+def test_a_shard_is_led_by_who_owns_most_of_it() -> None:
+    """A replica took over, and the former primary got slots of a move in that moment."""
+    observed = seen()
+    few = SlotSet.of(*range(10))
+    rest = observed.views[at(0)].myself.slots - few
+    views = {}
+    for e, view in observed.views.items():
+        lines = {p.id: p for p in (view.myself, *view.peers)}
+        one, two = observed.views[at(0)].id, observed.views[at(3)].id
+        lines[one] = replace(lines[one], slots=few)
+        lines[two] = replace(lines[two], role=Role.PRIMARY, primary_id=None, slots=rest)
+        peers = tuple(line for i, line in lines.items() if i != view.id)
+        views[e] = replace(view, myself=lines[view.id], peers=peers)
+    shard = topology(VERSION).shard_of(at(0))
+    assert at(3) in [member.endpoint for member in shard.members]
+    made = planned(Observation(views, {}))
+    moved = [(s.node, s.target, len(s.slots)) for s in made.steps if isinstance(s, MigrateSlots)]
+    assert moved == [(at(0), at(3), 10)]

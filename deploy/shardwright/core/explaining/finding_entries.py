@@ -207,6 +207,12 @@ _COPIES = table(
             "It has just started, or the network is slower than the writes.",
             "Verify again; if it stays, look at the replica's log and the network.",
         ),
+        "replica-lacks-keys": (
+            "A replica says to be in step and holds less than half of its primary's keys.",
+            "It dropped keys that its primary did not, and went on in the same history: Redis does that where a primary "
+            "loses its slots to two others at once. No failover to it is made: it would make the loss real.",
+            "Let it take a full copy: CLUSTER RESET HARD on the replica, and deploy.",
+        ),
         "copies-repeat": (
             "A primary begins whole copies for a replica again and again, and none ends (a warning).",
             "While a copy is sent, what clients write waits in the replica's output buffer. When that is full, the primary "

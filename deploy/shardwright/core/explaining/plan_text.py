@@ -124,6 +124,7 @@ def _kind(step: Step) -> str:
         "AddSlots": "assign slots",
         "Meet": "introduce",
         "Replicate": "make a replica",
+        "Part": "take a full copy",
         "Failover": "fail over",
         "Forget": "forget",
         "CloseSlot": "close a slot",

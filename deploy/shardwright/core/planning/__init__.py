@@ -24,11 +24,13 @@ from .forming import gather_phases, introduce_phase, prepare_phase, replicate_dr
 from .giving_up import give_up_phase
 from .leading import lead_phases
 from .open_slots import arriving, open_slots_phase
-from .refusing import refuse, refuse_failing_disks, unsettled
+from .parting import part_phase
+from .refusing import refuse, refuse_failing_disks, refuse_lacking, unsettled
 from .resetting import reset_phase
 from .resharding import agree_phase, move_phase
 from .rolling import renew_phase, roll
 from .settings import settle_phase
+from .succeeding import succeed_phase
 
 __all__ = ["Assignment", "assign", "plan", "require_consent", "unsettled"]
 
@@ -55,27 +57,32 @@ def plan(topology: Topology, state: ClusterState) -> Plan:
     introduce = introduce_phase(topology, state, assignment)
     gathering, bare = gather_phases(topology, state, assignment)
     move, many = move_phase(topology, state, assignment, handed)
+    drained = replicate_drained_phase(topology, state, assignment)
     dismiss, emptied = dismiss_phase(topology, state)
+    succeed = succeed_phase(state, (closing, move))
     rolled = roll(topology, state, assignment)
     phases: list[Phase | None] = [
         giving_up,
+        succeed,
         closing,
         renew_phase(topology, state),
         prepare,
         introduce,
+        part_phase(state, (*gathering, drained)),
         *gathering,
         agree_phase(state, move) if move and not (introduce or gathering) else None,
         move,
-        replicate_drained_phase(topology, state, assignment),
+        drained,
         dismiss,
         forget_phase(topology, state),
-        settle_phase(topology, state, prepare),
+        settle_phase(topology, state, (prepare, succeed)),
         *rolled.phases,
         *lead_phases(topology, state, rolled),
     ]
     hazards = (*lost, *bare, *many, *emptied, *rolled.hazards)
     made = Plan(tuple(phase for phase in phases if phase is not None), hazards, print_of)
     refuse_failing_disks(topology, state, made)
+    refuse_lacking(state, made)
     return made
 
 

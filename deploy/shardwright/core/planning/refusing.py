@@ -9,9 +9,10 @@ from __future__ import annotations
 from ...errors import ObservationError, PlanError
 from ...model.endpoint import Endpoint, NodeId
 from ...model.observation import Health
-from ...model.plan import Configure, Plan
+from ...model.plan import Configure, Failover, Plan
 from ...model.state import ClusterState, Dispute, StrangerState
 from ...model.topology import Topology
+from ..histories import LACKING_HINT, lacks_keys
 from ..losses import owners_gone, votes_missing
 from ..verification.disks import FAILING_HINT
 
@@ -56,6 +57,25 @@ def refuse_failing_disks(topology: Topology, state: ClusterState, made: Plan) ->
             "changed:\n" + "\n".join(lines),
             hint=FAILING_HINT,
         )
+
+
+def refuse_lacking(state: ClusterState, made: Plan) -> None:
+    """Refuse to let a replica lead that can't be a copy of its primary, whatever it says of its link.
+
+    Raises:
+        PlanError: ``replica-lacks-keys``.
+    """
+    for step in made.steps:
+        if not isinstance(step, Failover):
+            continue
+        replica, primary = state.nodes[step.node], state.nodes[step.primary]
+        if replica.primary_id == primary.id and lacks_keys(replica, primary):
+            raise PlanError(
+                "replica-lacks-keys",
+                f"{step.node} was to lead in place of {step.primary}, and holds {replica.view.keys:,} of its "
+                f"{primary.view.keys:,} keys; nothing more was changed",
+                hint=LACKING_HINT,
+            )
 
 
 def gone_for_good(state: ClusterState, stranger: StrangerState) -> bool:

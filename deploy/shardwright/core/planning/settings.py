@@ -6,7 +6,7 @@ restart can change, and those that a server refused to take live, are left to `r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...model.plan import Configure, Phase, Until
 from ...model.state import ClusterState, NodeState
@@ -14,9 +14,10 @@ from ...model.topology import Topology
 from ..settings import differing, is_live
 
 
-def settle_phase(topology: Topology, state: ClusterState, prepare: Phase | None) -> Phase | None:
-    """Puts every live setting right, those included that `prepare` is about to change for a while."""
-    borrowed = {(s.node, s.setting) for s in prepare.steps if isinstance(s, Configure)} if prepare else set()
+def settle_phase(topology: Topology, state: ClusterState, before: Iterable[Phase | None]) -> Phase | None:
+    """Puts every live setting right, those included that phases `before` are about to change for a while."""
+    steps_before = (step for phase in before if phase is not None for step in phase.steps)
+    borrowed = {(s.node, s.setting) for s in steps_before if isinstance(s, Configure) and s.temporary}
     steps = tuple(
         step
         for node in topology.nodes

@@ -8,6 +8,7 @@ from ...model.observation import Role
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Shard, Topology
+from ..histories import LACKING_HINT, lacks_keys
 
 LAG_LIMIT = 10 * 1024 * 1024
 """Bytes that a replica may be behind before it counts as out of sync; offsets are read at slightly different moments."""
@@ -16,7 +17,7 @@ REPEATS = 3
 
 
 def copies(topology: Topology, state: ClusterState) -> Iterator[Finding]:
-    """Shards without a primary, members elsewhere, links that are down, replicas that lag."""
+    """Shards without a primary, members elsewhere, links that are down, replicas that lag or lack keys."""
     problems = [finding for shard in topology.shards for finding in _shard(shard, state)]
     yield from problems
     if not problems:
@@ -73,6 +74,10 @@ def _shard(shard: Shard, state: ClusterState) -> Iterator[Finding]:
                 f"{member.name} {state_text}",
                 "wait and verify again",
             )
+        elif lacks_keys(node, primary):
+            message = f"{member.name} says to be in step with {primary.endpoint} and holds {view.keys:,} of its "
+            message += f"{primary.view.keys:,} keys"
+            yield Finding("replica-lacks-keys", Severity.ERROR, member.name, message, LACKING_HINT)
     yield from _repeating(shard, primary, state)
 
 

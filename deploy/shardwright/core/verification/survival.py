@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ...model.report import Finding, Severity
 from ...model.state import ClusterState
 from ...model.topology import Node, Shard, Topology
+from ..histories import lacks_keys
 from ..losses import LEVELS, fatal, handovers, levels_of
 from .copies import primary_of
 
@@ -70,7 +71,7 @@ def _counts(node: Node, shard: Shard, state: ClusterState) -> bool:
     if seen is None or primary is None:
         return False
     follows = seen.primary_id == primary.id and seen.view.primary_link_up and not seen.view.syncing
-    return seen.id == primary.id or follows
+    return seen.id == primary.id or (follows and not lacks_keys(seen, primary))
 
 
 def _shared(topology: Topology) -> Iterator[Finding]:
