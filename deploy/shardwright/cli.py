@@ -324,12 +324,9 @@ def _run(
 
 
 def _file(environment: str) -> Path:
-    """The cluster.yml that `environment` means."""
-    given = Path(environment)
-    for path in (given, given / "cluster.yml", Path("inventories") / environment / "cluster.yml"):
-        if path.is_file():
-            return path
-    return given if given.suffix in (".yml", ".yaml") else Path("inventories") / environment / "cluster.yml"
+    from .adapters.environments import find
+
+    return find(environment)
 
 
 def _spec(file: Path) -> ClusterSpec:

@@ -54,3 +54,23 @@ def test_an_unknown_code_names_those_that_are_near() -> None:
     done = run("explain", "bus-port-close")
     assert done.exit_code == 2
     assert "bus-port-closed" in done.stderr
+
+
+def test_a_mistyped_environment_is_told_which_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("local", "staging"):
+        (tmp_path / "inventories" / name).mkdir(parents=True)
+        (tmp_path / "inventories" / name / "cluster.yml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    done = run("plan", "lcoal")
+    assert (done.exit_code, "[spec-missing]" in done.stderr) == (2, True)
+    assert "one of local, staging" in done.stderr
+    assert "local is meant?" in done.stderr
+    assert "shardwright init" in run("plan", "other").stderr
+
+
+def test_where_there_are_no_environments_the_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("verify", "local")
+    assert done.exit_code == 2
+    assert f"{tmp_path} has none" in done.stderr
+    assert "top of the checkout" in done.stderr
