@@ -14,6 +14,7 @@ from ..core.outdated import refuse_way
 from ..core.planning import plan, require_consent, unsettled
 from ..core.planning.fingerprint import basis
 from ..core.planning.staleness import refuse_stale
+from ..core.report_text import count
 from ..errors import ApplyError, ShardwrightError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
@@ -193,7 +194,7 @@ def _run(
 
     With `last`, a reason that passes is an error too.
     """
-    means.progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
+    means.progress(ProgressEvent(Moment.STARTED, phase.name, count(len(phase.steps), "step") if phase.steps else ""))
     if changed := _restart(phase, before, means):
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{changed}; looking again"))
         return None

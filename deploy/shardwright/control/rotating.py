@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ..core.logins import ASKED, admit_commands, passwords, retire_commands, standing, use_commands, valid
 from ..core.planning.rotating import admit_phase, retire_phase, use_phase
+from ..core.report_text import count
 from ..errors import ApplyError, ObservationError
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
@@ -194,7 +195,7 @@ class Rotation:
         phase = make(found.standings)
         if phase is None:
             return found
-        progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
+        progress(ProgressEvent(Moment.STARTED, phase.name, count(len(phase.steps), "step")))
         refusals = self._send(phase, found)
         self.done.append(phase)
         after = self.survey([*found.standings, *found.silences], anew=True)
