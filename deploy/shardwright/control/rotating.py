@@ -52,6 +52,11 @@ class Survey:
         """Servers that may run and were not heard."""
         return tuple(sorted(e for e, s in self.silences.items() if s.reason != _ABSENT))
 
+    @property
+    def open(self) -> bool:
+        """Whether servers that run have no password yet."""
+        return any(standing.open for standing in self.standings.values())
+
 
 @dataclass
 class Rotation:
@@ -109,21 +114,23 @@ class Rotation:
         after = retire_phase(found.standings, wanted)
         return tuple(p for p in before if p is not None), (after,) if after is not None else ()
 
-    def admit(self, endpoints: Iterable[Endpoint], progress: Progress = silent) -> None:
+    def admit(self, endpoints: Iterable[Endpoint], progress: Progress = silent) -> bool:
         """Let every running server take the password and replicate with it; nothing that is taken is refused.
+
+        Gives whether servers are still open, to be closed at the end.
 
         Raises:
             ObservationError: ``password-refused`` or ``password-untold``; nothing was changed.
             ApplyError: ``password-not-admitted``: some servers did not do as they were told.
         """
         if self.security.password is None:
-            return
+            return False
         everyone = tuple(endpoints)
         found = self.survey(everyone)
         if found.refusing:
             raise refused(found.refusing, self.security)
         if not any(self.forecast(found)[0]):
-            return
+            return found.open
         if found.unheard:
             raise ObservationError(
                 "password-untold",
@@ -133,6 +140,7 @@ class Rotation:
             )
         for plan_phase in (lambda s: admit_phase(s, valid(self.security)), use_phase):
             found = self._carry_out(plan_phase, found, progress)
+        return found.open
 
     def retire(
         self, endpoints: Iterable[Endpoint], progress: Progress = silent, *, read: Collection[str] | None = None

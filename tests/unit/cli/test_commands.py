@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,21 @@ def test_where_there_are_no_environments_the_place_is_named(tmp_path: Path, monk
     assert done.exit_code == 2
     assert f"{tmp_path} has none" in done.stderr
     assert "top of the checkout" in done.stderr
+
+
+def test_a_bundle_that_is_not_there_is_said_in_words() -> None:
+    done = run("bundle", "verify", "none.tar.gz")
+    assert done.exit_code == 2
+    assert "found:  no such file" in done.stderr
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (INVENTORIES.parent / "docs").glob("*.md")))
+def test_options_of_our_commands_that_a_page_shows_are_there(page: str) -> None:
+    text = (INVENTORIES.parent / "docs" / page).read_text(encoding="utf-8")
+    lines = [line.split("#")[0] for line in re.findall(r"^    (shardwright .*)$", text, re.M)]
+    shown = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
+    shown |= set(re.findall(r"\(`(--[a-z-]+)`\)", text))
+    groups = [main, main.commands["bundle"]]  # type: ignore[attr-defined]
+    commands = [command for group in groups for command in group.commands.values()]
+    known = {option for command in commands for parameter in command.params for option in parameter.opts}
+    assert shown - known == set()

@@ -21,7 +21,9 @@ def test_everything_of_a_host_goes(blueprint: Blueprint, running: HostState) -> 
         assert path in files
 
 
-def test_what_servers_share_stays_while_one_is_there_that_is_not_named(blueprint: Blueprint, running: HostState) -> None:
+def test_what_servers_share_stays_while_one_is_there_that_is_not_named(
+    blueprint: Blueprint, running: HostState
+) -> None:
     seen = replace(running, adopted=(6379, 6380))
     assert unnamed(blueprint, seen) == (6380,)
     assert "stop h1:6379" in taken(blueprint, seen, Removal.SERVICES)
