@@ -57,7 +57,7 @@ def _environment(function: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Redis and Valkey clusters: plan, form, prove.
 
-    ENVIRONMENT is a name under inventories/, a directory, or the path of a cluster.yml.
+    ENVIRONMENT is a name under inventories/, a directory, or the path of a cluster.yml; `local` where none is given.
     Exit codes: 0 good, 1 not proved, 2 a file to fix, 3 look again, 4 decide, 5 investigate.
     """
 
@@ -253,8 +253,9 @@ def bundle() -> None:
 @click.option("--product", type=click.Choice(["redis", "valkey"]), default="valkey", show_default=True)
 @click.option("--suite", help="Debian suite; default: the newest stable one that has the product.")
 @click.option("--version", help="Version range; default: what the suite has.")
-@click.option("--arch", help="amd64 or arm64; default: this machine's.")
+@click.option("--arch", help="x86_64 or aarch64; default: this machine's.")
 @click.option("--mirror", help="Where to fetch from; default: this machine's own apt sources.")
+@click.option("--security-mirror", help="With --mirror: where to fetch security updates from; default: nowhere.")
 @click.option(
     "--allow-expired", is_flag=True, help="Take a signed Release file that has expired; noted in the manifest."
 )
@@ -324,12 +325,9 @@ def _run(
 
 
 def _file(environment: str) -> Path:
-    """The cluster.yml that `environment` means."""
-    given = Path(environment)
-    for path in (given, given / "cluster.yml", Path("inventories") / environment / "cluster.yml"):
-        if path.is_file():
-            return path
-    return given if given.suffix in (".yml", ".yaml") else Path("inventories") / environment / "cluster.yml"
+    from .adapters.environments import find
+
+    return find(environment)
 
 
 def _spec(file: Path) -> ClusterSpec:

@@ -15,12 +15,14 @@ from shardwright.control.converging import Means
 from shardwright.control.rotating import Rotation
 from shardwright.control.run import Proof, foresee, form_and_verify, verify_only
 from shardwright.errors import ApplyError, ObservationError, PlanError, ShardwrightError
+from shardwright.model.endpoint import Endpoint
 from shardwright.model.saved_plan import SavedPlan
 from shardwright.model.secret import Secret
 from shardwright.model.spec import Security
 from shardwright.model.topology import Topology
 from shardwright.testing.fake_admin import digest, login
 from shardwright.testing.fake_cluster import FakeCluster
+from shardwright.testing.fake_supervisor import FakeSupervisor
 from shardwright.testing.fake_transport import FakeTransport, Killed
 from shardwright.testing.strategies import MODES, Fault, topology
 
@@ -175,6 +177,32 @@ def test_an_open_cluster_is_closed_at_the_very_end(number: int, mode: str) -> No
     assert errors(proof) == []
     assert held(cluster) == ROTATED
     assert run(cluster, Security(Secret(NEW)))[1].effects == 0
+    assert breaches == []
+
+
+def test_nobody_is_restarted_in_the_run_that_closes_an_open_cluster() -> None:
+    """A server that starts with the password could not follow one that has none yet."""
+    cluster = formed("valkey", "")
+    version = cluster.servers[0].version
+    there = {"requirepass": NEW, "masterauth": NEW, "databases": "4"}
+    breaches = watch(cluster)
+
+    def deploy() -> tuple[Proof, list[Endpoint]]:
+        used = means(cluster, Security(Secret(NEW)))
+        assert isinstance(used.transport, FakeTransport)
+        supervisor = FakeSupervisor(cluster, used.transport, product="valkey", version=version, settings=there)
+        used = replace(used, supervisor=supervisor)
+        wanted = cluster_topology(cluster)
+        foreseen = [str(step) for phase in foresee(wanted, used).made.phases for step in phase.steps]
+        proof = form_and_verify(wanted, used, canary=False)
+        assert any("restart" in step for step in foreseen) is bool(supervisor.restarted)
+        return proof, supervisor.restarted
+
+    proof, restarted = deploy()
+    assert (errors(proof), restarted, held(cluster)) == ([], [], ROTATED)
+    assert len([f for f in proof.report.findings if f.code == "restart-needed"]) == len(cluster.servers)
+    proof, restarted = deploy()
+    assert (errors(proof), len(restarted)) == ([], len(cluster.servers))
     assert breaches == []
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shardwright.control.adopting import discover
 from shardwright.core.adopting import Adoption, adopted_spec, first_plan
+from shardwright.core.report_text import count
 from shardwright.errors import PlanError, Problem, SpecError
 from shardwright.model.endpoint import Endpoint
 from shardwright.model.plan import Plan
@@ -131,8 +132,8 @@ def lines(adopted: Adopted) -> list[str]:
     said = [f"{f.severity}: {f.message} [{f.code}]\n  hint: {f.hint}" for f in adopted.adoption.findings]
     said += [f"wrote {path}" for path in adopted.files]
     said.append(
-        f"{spec.name}: {spec.shards} shards with {spec.replicas} replicas each, {len(spec.hosts)} hosts, "
-        f"{spec.engine.product.value} {spec.engine.version}"
+        f"{spec.name}: {count(spec.shards, 'shard')} with {count(spec.replicas, 'replica')} each, "
+        f"{count(len(spec.hosts), 'host')}, {spec.engine.product.value} {spec.engine.version}"
     )
     if adopted.plan.empty:
         said.append("nothing was touched, and there is nothing to do: the plan for it is empty")

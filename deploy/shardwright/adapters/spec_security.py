@@ -152,7 +152,10 @@ def _files(draft: Draft) -> None:
                 continue
             told.add((name, text))
             at: Path = ("hosts", index, "ssh", name) if name in host.ssh.model_fields_set else ("ssh", name)
-            draft.warn(f"ssh-{name.replace('_', '-')}-missing", at, f"no file {local_path(draft, text)}", "a file")
+            hint = "" if name == "known_hosts" else "put the key there, or take the line out where an agent has it"
+            draft.warn(
+                f"ssh-{name.replace('_', '-')}-missing", at, f"no file {local_path(draft, text)}", "a file", hint
+            )
         if not ssh.strict_host_key and ("strict", "") not in told:
             told.add(("strict", ""))
             hint = "a machine in between could be taken for a host, and be given the password"

@@ -29,6 +29,7 @@ from ..core.report_text import (
     printable,
     shown_verdict,
     size,
+    told_otherwise,
     verdict_line,
 )
 from ..model.drift import Drift
@@ -50,7 +51,7 @@ def report_table(report: Report | None, run: RunRecord, console: Console) -> Non
     for severity in GRAVEST_FIRST[1:-1] if compared else GRAVEST_FIRST[:-1]:
         for finding in of_severity(report, severity) if report else ():
             _print(console, _finding(finding))
-    for warning in run.warnings:
+    for warning in told_otherwise(report, run):
         _print(console, Text.assemble(("warning  ", _STYLES[Severity.WARNING]), printable(warning)))
     if run.error:
         _print(console, Text.assemble(("error    ", _STYLES[Severity.ERROR]), printable(run.error.strip())))
@@ -67,8 +68,8 @@ def _print_drift(drifts: Iterable[Drift], console: Console) -> None:
     for d in drifts:
         places.setdefault((d.truth, d.name, d.wanted, d.found, d.mend), []).append(d.subject)
         hints |= {f"{d.mend:8} {d.hint} [{d.code}]": None} if d.hint else {}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, width in (("truth", 7), ("where", 12), ("what", 16), ("wanted", 8), ("found", 16), ("mended by", 9)):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title, width in (("truth", 7), ("where", 10), ("what", 12), ("wanted", 7), ("found", 12), ("mended by", 9)):
         table.add_column(title, overflow="fold", min_width=width)
     for (truth, *rest), where in places.items():
         shown = ", ".join(where) if len(where) < 4 else f"{len(where)} of them: {where[0]} to {where[-1]}"

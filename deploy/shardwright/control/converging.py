@@ -14,6 +14,7 @@ from ..core.outdated import refuse_way
 from ..core.planning import plan, require_consent, unsettled
 from ..core.planning.fingerprint import basis
 from ..core.planning.staleness import refuse_stale
+from ..core.report_text import count
 from ..errors import ApplyError, ShardwrightError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
@@ -57,7 +58,9 @@ class Means:
     """What a run works with: the ports, the password of the cluster, the hazards allowed by name, who hears of it, how
     passwords are changed, and how many bytes a second slot moves may send together (None: no limit).
 
-    Without a supervisor nothing is restarted, and without `restart` it is only asked who should be.
+    Without a supervisor nothing is restarted, and without `restart` it is only asked who should be. `closing`: open servers
+    get their first password, and nobody is restarted before that is done: a server that starts with it could not follow
+    one that has none yet.
     """
 
     transport: Transport
@@ -70,6 +73,12 @@ class Means:
     restart: bool = True
     rotation: Rotation | None = None
     bytes_per_second: float | None = None
+    closing: bool = False
+
+    @property
+    def restarts(self) -> bool:
+        """Whether servers may be restarted in this run."""
+        return self.restart and not self.closing
 
 
 @dataclass(slots=True)
@@ -105,11 +114,12 @@ def converge(topology: Topology, means: Means, *, fitting: SavedPlan | None = No
     """
     topology, state = refit(topology, await_views(topology, means), means.transport)
     if fitting is not None:
-        refuse_stale(fitting, basis(topology, state), plan(topology, aged_by_view(topology, state)))
+        aged = state if means.closing else aged_by_view(topology, state)
+        refuse_stale(fitting, basis(topology, state), plan(topology, aged))
     wished, known = ages(topology, state, means.supervisor, means.transport)
     if wished.settings != topology.settings:
         topology, state = wished, look(wished, means.transport)
-    if means.restart:
+    if means.restarts:
         refuse_way(state, known.starts)
     consented = known if fitting is None else known.only(fitting.restarts)
     state = _aged(topology, state, consented, means)
@@ -153,7 +163,7 @@ def _phases(outcome: Outcome, made: Plan, known: Ages, means: Means) -> None:
 
 def _aged(topology: Topology, state: ClusterState, known: Ages, means: Means) -> ClusterState:
     """What planning may know: nobody is outdated where nobody may be restarted."""
-    return known.add(topology, state) if means.restart else state
+    return known.add(topology, state) if means.restarts else state
 
 
 def await_views(topology: Topology, means: Means) -> ClusterState:
@@ -193,7 +203,7 @@ def _run(
 
     With `last`, a reason that passes is an error too.
     """
-    means.progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
+    means.progress(ProgressEvent(Moment.STARTED, phase.name, count(len(phase.steps), "step") if phase.steps else ""))
     if changed := _restart(phase, before, means):
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{changed}; looking again"))
         return None
@@ -203,7 +213,7 @@ def _run(
             raise bus_error(closed)
     refusals = _send(phase, before, means)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
-    again = [r for r in refusals if _overtaken(r) or _taken_at_start(r, known, means.restart) or (r.lost and not last)]
+    again = [r for r in refusals if _overtaken(r) or _taken_at_start(r, known, means.restarts) or (r.lost and not last)]
     _raise_refused(phase, [refusal for refusal in refusals if not _can_wait(refusal) and refusal not in again])
     if again:
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))

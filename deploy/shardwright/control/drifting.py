@@ -13,7 +13,7 @@ from ..core.running_settings import asked_names
 from ..model.drift import Drift
 from ..model.endpoint import Endpoint
 from ..model.report import Finding
-from ..model.state import ClusterState
+from ..model.state import ClusterState, StartState
 from ..model.topology import Topology
 from .converging import Means
 from .observing import observe
@@ -38,6 +38,7 @@ def find_drift(
     canary: bool = False,  # noqa: ARG001 - every front door's work takes it
     further: Iterable[Finding] = (),  # noqa: ARG001 - what hosts warn of is no drift
     files: Mapping[Endpoint, ConfigFile] | None = None,
+    starts: Mapping[Endpoint, StartState] | None = None,
     hosts: Iterable[Drift] = (),
 ) -> Proof:
     """The report on every difference; healthy where there is none.
@@ -48,6 +49,7 @@ def find_drift(
         canary: not used: nothing is written.
         further: not used.
         files: configuration files by node; None where the hosts were not looked at.
+        starts: how nodes were started, where the hosts were looked at.
         hosts: differences found on the hosts.
     """
     transport = means.transport
@@ -55,5 +57,5 @@ def find_drift(
     state = consolidate(observe(transport, (node.endpoint for node in topology.nodes), names))
     fitted = fit(topology, state)
     others = unlike(transport, state.nodes, means.password)
-    rows = drifts(fitted, state, unlike=others, logins=_logins(state, means), files=files, hosts=hosts)
+    rows = drifts(fitted, state, unlike=others, logins=_logins(state, means), files=files, starts=starts, hosts=hosts)
     return Proof(drift_report(fitted, state, rows, with_hosts=files is not None))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ..core.logins import ASKED, admit_commands, passwords, retire_commands, standing, use_commands, valid
 from ..core.planning.rotating import admit_phase, retire_phase, use_phase
+from ..core.report_text import count
 from ..errors import ApplyError, ObservationError
 from ..model.endpoint import Endpoint
 from ..model.observation import Silence
@@ -50,6 +51,11 @@ class Survey:
     def unheard(self) -> tuple[Endpoint, ...]:
         """Servers that may run and were not heard."""
         return tuple(sorted(e for e, s in self.silences.items() if s.reason != _ABSENT))
+
+    @property
+    def open(self) -> bool:
+        """Whether servers that run have no password yet."""
+        return any(standing.open for standing in self.standings.values())
 
 
 @dataclass
@@ -108,21 +114,23 @@ class Rotation:
         after = retire_phase(found.standings, wanted)
         return tuple(p for p in before if p is not None), (after,) if after is not None else ()
 
-    def admit(self, endpoints: Iterable[Endpoint], progress: Progress = silent) -> None:
+    def admit(self, endpoints: Iterable[Endpoint], progress: Progress = silent) -> bool:
         """Let every running server take the password and replicate with it; nothing that is taken is refused.
+
+        Gives whether servers are still open, to be closed at the end.
 
         Raises:
             ObservationError: ``password-refused`` or ``password-untold``; nothing was changed.
             ApplyError: ``password-not-admitted``: some servers did not do as they were told.
         """
         if self.security.password is None:
-            return
+            return False
         everyone = tuple(endpoints)
         found = self.survey(everyone)
         if found.refusing:
             raise refused(found.refusing, self.security)
         if not any(self.forecast(found)[0]):
-            return
+            return found.open
         if found.unheard:
             raise ObservationError(
                 "password-untold",
@@ -132,6 +140,7 @@ class Rotation:
             )
         for plan_phase in (lambda s: admit_phase(s, valid(self.security)), use_phase):
             found = self._carry_out(plan_phase, found, progress)
+        return found.open
 
     def retire(
         self, endpoints: Iterable[Endpoint], progress: Progress = silent, *, read: Collection[str] | None = None
@@ -194,7 +203,7 @@ class Rotation:
         phase = make(found.standings)
         if phase is None:
             return found
-        progress(ProgressEvent(Moment.STARTED, phase.name, f"{len(phase.steps)} steps"))
+        progress(ProgressEvent(Moment.STARTED, phase.name, count(len(phase.steps), "step")))
         refusals = self._send(phase, found)
         self.done.append(phase)
         after = self.survey([*found.standings, *found.silences], anew=True)

@@ -70,6 +70,7 @@ def foresee(topology: Topology, means: Means) -> Foreseen:
     found = rotation.survey(_servers(topology))
     if found.refusing:
         raise refused(found.refusing, rotation.security)
+    means = replace(means, closing=found.open)
     return _foreseen(topology, means, rotation.entering(found), rotation.forecast(found))
 
 
@@ -81,10 +82,10 @@ def _foreseen(
     fitted, state = look_fitted(topology, transport)
     basis_of = basis(fitted, state)
     if means.supervisor is None:
-        made = plan(fitted, aged_by_view(fitted, state))
+        made = plan(fitted, state if means.closing else aged_by_view(fitted, state))
     else:
         fitted, known = ages(fitted, state, means.supervisor, transport)
-        made = plan(fitted, known.add(fitted, state) if means.restart else state)
+        made = plan(fitted, known.add(fitted, state) if means.restarts else state)
     before, after = around
     made = replace(made, phases=(*before, *made.phases, *after))
     return Foreseen(made, price_plan(made, state, transport), basis_of)
@@ -111,7 +112,7 @@ def form_and_verify(
         ShardwrightError: as `converge` raises; nothing is raised because something is unhealthy.
     """
     try:
-        _admit(topology, means, fitting)
+        means = replace(means, closing=_admit(topology, means, fitting))
         outcome = converge(topology, means, fitting=fitting)
     except ShardwrightError as error:
         error.after(str(s) for p in (means.rotation.done if means.rotation else ()) for s in p.steps)
@@ -128,15 +129,16 @@ def form_and_verify(
     return Proof(prove(fitted, state, means, canary=canary, further=found), outcome)
 
 
-def _admit(topology: Topology, means: Means, fitting: SavedPlan | None) -> None:
-    """Let the servers take the password; a plan that was read before must fit before that is done."""
+def _admit(topology: Topology, means: Means, fitting: SavedPlan | None) -> bool:
+    """Let the servers take the password; a plan that was read before must fit before that is done. Gives whether servers
+    are open, to be closed at the end."""
     rotation = means.rotation
     if rotation is None:
-        return
+        return False
     if fitting is not None and any(rotation.forecast(rotation.survey(_servers(topology)))[0]):
         seen = foresee(topology, replace(means, supervisor=None))
         refuse_stale(fitting, seen.basis, seen.made)
-    rotation.admit(_servers(topology), means.progress)
+    return rotation.admit(_servers(topology), means.progress)
 
 
 def _servers(topology: Topology) -> list[Endpoint]:

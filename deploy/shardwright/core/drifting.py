@@ -14,10 +14,11 @@ from ..engines import owner
 from ..model.drift import Drift, Mend, Truth
 from ..model.endpoint import Endpoint
 from ..model.report import Finding, Report, Severity
-from ..model.state import ClusterState, NodeState
+from ..model.state import ClusterState, NodeState, StartState
 from ..model.topology import Node, Topology
 from .config_lines import ConfigFile, line_differences
 from .drifting_cluster import cluster_drifts
+from .outdated import by_host
 from .running_settings import SECRETS, undeclared
 from .settings import differing, is_live
 from .verification.shard_rows import shard_rows
@@ -34,6 +35,7 @@ def drifts(
     unlike: Collection[Endpoint] = (),
     logins: Mapping[Endpoint, str] | None = None,
     files: Mapping[Endpoint, ConfigFile] | None = None,
+    starts: Mapping[Endpoint, StartState] | None = None,
     hosts: Iterable[Drift] = (),
 ) -> tuple[Drift, ...]:
     """All differences, by truth and subject.
@@ -44,6 +46,7 @@ def drifts(
         unlike: nodes with another password for replication.
         logins: which passwords nodes take, by their fields, where that is not what was declared.
         files: configuration files by node, where the hosts were looked at.
+        starts: how nodes were started, where the hosts were looked at.
         hosts: what was found there besides.
     """
     known = files or {}
@@ -54,6 +57,8 @@ def drifts(
         if seen is not None:
             found += _declared(topology, node, seen, file)
             found += _undeclared(topology, node, seen, file)
+            if starts and node.endpoint in starts:
+                found += _outdated(topology, node, seen, starts[node.endpoint])
             if file is not None:
                 found += _owned(node, seen, file)
         if file is not None:
@@ -103,14 +108,12 @@ def _declared(topology: Topology, node: Node, seen: NodeState, file: ConfigFile 
             )
             continue
         live = is_live(name, view.product, view.version)
-        said = " The file on the host says so too." if file is not None and file.says(name) == found else ""
+        said = "; the file on the host says so too" if file is not None and file.says(name) == found else ""
         hint = (
             "shardwright apply sets it back" if live else "restart it when it suits: a replica at once, else fail over"
         )
         mend = Mend.LIVE if live else Mend.RESTART
-        yield Drift(
-            "drift-setting", Truth.SERVER, node.name, name, _shown(value), _shown(found), mend, f"{hint}.{said}"
-        )
+        yield Drift("drift-setting", Truth.SERVER, node.name, name, _shown(value), _shown(found), mend, f"{hint}{said}")
 
 
 def _undeclared(topology: Topology, node: Node, seen: NodeState, file: ConfigFile | None) -> Iterator[Drift]:
@@ -136,6 +139,14 @@ def _undeclared(topology: Topology, node: Node, seen: NodeState, file: ConfigFil
             mend,
             hint,
         )
+
+
+def _outdated(topology: Topology, node: Node, seen: NodeState, start: StartState) -> Iterator[Drift]:
+    """A server that a deploy would restart; files that differ in what was since set live ask for none."""
+    if reasons := by_host(topology, seen.view, start, seen.view.settings):
+        hint = "run the deploy: it restarts servers where that is wanted and safe"
+        wanted, found = "started with what lies there now", "; ".join(reasons)
+        yield Drift("drift-restart", Truth.SERVICE, node.name, "its start", wanted, found, Mend.RESTART, hint)
 
 
 def _owned(node: Node, seen: NodeState, file: ConfigFile) -> Iterator[Drift]:

@@ -25,6 +25,7 @@ from .report_text import (
     shown_verdict,
     size,
     slots_text,
+    told_otherwise,
     verdict_line,
     verdict_word,
 )
@@ -61,7 +62,7 @@ def page(report: Report | None, run: RunRecord) -> dict[str, Any]:
         "verdict": verdict_word(verdict).capitalize(),
         "verdict_kind": _KINDS[verdict],
         "said": _said(report, run),
-        "warnings": run.warnings,
+        "warnings": told_otherwise(report, run),
         "steps": run.steps,
         "steps_title": "Cluster steps that would be done" if planned else "Cluster steps done",
         "host_changes": run.host_changes,
@@ -115,14 +116,16 @@ def _cluster(report: Report, run: RunRecord) -> dict[str, Any]:
 
 def _facts(report: Report, run: RunRecord) -> list[dict[str, str]]:
     served, errors = report.slots_served, len(of_severity(report, Severity.ERROR))
-    warnings = len(of_severity(report, Severity.WARNING)) + len(run.warnings)
+    warnings = len(of_severity(report, Severity.WARNING)) + len(told_otherwise(report, run))
     held = len(of_severity(report, Severity.OK))
     rows = members(report)
     zones = len({m.zone for m in rows if m.zone})
     where = f"on {count(len({m.host for m in rows}), 'host')}" + (f", {count(zones, 'zone')}" if zones else "")
-    checks = {"name": "Checks that held", "value": f"{held:,}", "of": f"of {len(report.findings):,}", "kind": ""}
-    if errors or warnings:
-        checks["of"] = ", ".join(count(n, w) for n, w in ((errors, "error"), (warnings, "warning")) if n)
+    notes = len(of_severity(report, Severity.INFO))
+    checks = {"name": "Checks that held", "value": f"{held:,}", "of": f"of {held:,}", "kind": ""}
+    if errors or warnings or notes:
+        others = ((errors, "error"), (warnings, "warning"), (notes, "note"))
+        checks["of"] = ", ".join(count(n, w) for n, w in others if n)
         checks["kind"] = "error" if errors else ""
     return [
         {

@@ -105,6 +105,17 @@ def of_severity(report: Report, severity: Severity) -> tuple[Finding, ...]:
     return tuple(f for f in report.findings if f.severity is severity)
 
 
+def told_otherwise(report: Report | None, run: RunRecord) -> tuple[str, ...]:
+    """The run's warnings that no finding of the report tells: what hosts warn of stands in both."""
+    found = report.findings if report is not None else ()
+    return tuple(w for w in run.warnings if not any(_tells(f, w) for f in found))
+
+
+def _tells(finding: Finding, warning: str) -> bool:
+    head = warning.startswith((f"{finding.subject}:", f"{finding.subject} "))
+    return head and finding.message in warning and warning.endswith(f"[{finding.code}]")
+
+
 def served_text(report: Report) -> str:
     """``16,384 of 16,384 slots served``."""
     return f"{report.slots_served:,} of {SLOT_COUNT:,} slots served"
@@ -139,7 +150,7 @@ def _why(verdict: Verdict, report: Report | None, run: RunRecord) -> str:
         return "there is no report of the cluster"
     counts = f"{count(len(report.shards), 'shard')}, {count(len(members(report)), 'node')}, {served_text(report)}"
     if verdict is Verdict.PROVED:
-        return counts
+        return counts if report.drift is None else f"no drift; {counts}"
     errors = of_severity(report, Severity.ERROR)
     codes = list(dict.fromkeys(f.code for f in errors))
     if not errors:

@@ -17,7 +17,7 @@ from ..control.converging import Means
 from ..control.drifting import find_drift
 from ..control.run import Proof
 from ..core.config_lines import ConfigFile
-from ..core.host import drift_rows
+from ..core.host import drift_rows, restarts
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint, File
 from ..model.endpoint import Endpoint
@@ -73,7 +73,14 @@ def compare_cluster() -> Commands:
 def _find(run: Run, topology: Topology, means: Means, *, canary: bool, further: Iterable[Finding]) -> Proof:
     rows = tuple(row for result in run.hosts.values() for row in result.drift)
     files = {endpoint: file for result in run.hosts.values() for endpoint, file in result.config_files}
-    return find_drift(topology, means, canary=canary, further=further, files=files, hosts=rows)
+    seen = [(result.blueprint, result.state) for result in run.hosts.values()]
+    starts = {
+        endpoint: start
+        for blueprint, state in seen
+        if blueprint is not None and state is not None
+        for endpoint, start in restarts.starts(blueprint, state).items()
+    }
+    return find_drift(topology, means, canary=canary, further=further, files=files, starts=starts, hosts=rows)
 
 
 def _reading(paths: Iterable[str]) -> str:

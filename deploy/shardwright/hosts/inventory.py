@@ -13,7 +13,7 @@ from typing import Any
 from pyinfra import config
 from pyinfra.context import ctx_state
 
-from ..adapters import environment
+from ..adapters import environment, environments
 from ..errors import Problem, SpecError
 from ..model.spec import HostSpec
 from . import hooks, jump, results, sparing
@@ -25,6 +25,33 @@ CONNECT_RETRIES = 2
 Hosts = list[tuple[str, dict[str, Any]]]
 
 
+def refuse_others() -> None:
+    """End a run of one of our scripts over an inventory that is none of ours, with exit code 2; for pyinfra's config.py.
+
+    pyinfra takes a path that is mistyped for the name of a host, finds that it has none, does nothing, and ends with 0.
+    """
+    state = ctx_state.get()  # type: ignore[no-untyped-call]
+    initialise = state.init
+
+    def init(*args: Any, **kwargs: Any) -> None:
+        if command_of(sys.argv) is not None and not results.begun(state):
+            print(f"ERROR {_not_ours(sys.argv)}", file=sys.stderr, flush=True)
+            raise SystemExit(SpecError.exit_code)
+        initialise(*args, **kwargs)
+
+    state.init = init
+
+
+def _not_ours(arguments: list[str]) -> SpecError:
+    """The refusal; pyinfra wants the inventory right before the script."""
+    script = next(n for n, word in enumerate(arguments) if command_of([word]) is not None)
+    given = Path(arguments[script - 1])
+    wanted, hint = environments.there(given.parent.name if given.name == "inventory.py" else given.name)
+    found = "an inventory without hosts of a cluster.yml" if given.exists() else f"{given}: no such file"
+    wanted = f"inventories/NAME/inventory.py, NAME {wanted}"
+    return SpecError([Problem("inventory-not-ours", "", found, wanted, hint)], file="command line")
+
+
 def load_inventory(inventory_file: str) -> dict[str, Hosts]:
     """The group of the cluster's hosts, for ``globals().update(load_inventory(__file__))`` in an inventory.py.
 
@@ -33,6 +60,7 @@ def load_inventory(inventory_file: str) -> dict[str, Hosts]:
     path = Path(inventory_file).resolve().with_name("cluster.yml")
     try:
         loaded = environment.load(path)
+        _refuse_missing_keys(loaded)
         found = hosts(loaded)
     except SpecError as error:
         print(f"ERROR {error}", file=sys.stderr, flush=True)
@@ -63,6 +91,19 @@ def hosts(loaded: environment.Environment) -> Hosts:
     behind = [h for h in loaded.spec.hosts if h.ssh.jump and h not in local]
     ssh_config = jump.config_file(behind) if behind else ""
     return [("@local" if h in local else h.name, _data(loaded.path, h, ssh_config)) for h in loaded.spec.hosts]
+
+
+def _refuse_missing_keys(loaded: environment.Environment) -> None:
+    """A key that is not there is only a warning elsewhere: ssh would go on without it, and pyinfra ends with a traceback.
+
+    Raises:
+        SpecError: ``ssh-key-missing``.
+    """
+    keys = {h.ssh.key for h in loaded.spec.hosts if h.connect != "@local" and h.ssh.key}
+    if all(Path(key).is_file() for key in keys):
+        return
+    missing = [p for p in loaded.warnings if p.code == "ssh-key-missing"]
+    raise SpecError(missing, file=str(loaded.path))
 
 
 def _data(path: Path, host: HostSpec, ssh_config: str) -> dict[str, Any]:

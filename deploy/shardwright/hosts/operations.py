@@ -19,7 +19,7 @@ from ..control import credentials, identities
 from ..control.run import Proof
 from ..core.host import batches, carrying
 from ..core.host.changes import Change, Stage
-from ..core.host.removal import Removal, left_behind, removals
+from ..core.host.removal import Removal, left_behind, removals, unnamed
 from ..core.host.words import explained
 from ..errors import ShardwrightError
 from . import logins, looking, recording, shell
@@ -84,6 +84,8 @@ def bring(stage: Stage) -> Commands:
         return
     found = looking.wanted(result).of(stage)
     if found:
+        if not state.is_executing:
+            host.log(f"would {carrying.summary([change.text for change in found])}")
         yield FunctionCommand(carry_out, (found,), {})
     else:
         host.noop(f"{stage.value}: as it should be")
@@ -126,6 +128,12 @@ def say_what_is_left() -> Commands:
             name = run.environment.spec.name
             host.log(
                 f"data is left in {', '.join(left)}; to delete it: the same command with --data confirm_data={name}"
+            )
+        if others := unnamed(result.blueprint, result.state):
+            ports = ", ".join(map(str, others))
+            host.log(
+                f"servers are left on ports {ports}, and what they share with those that went: cluster.yml does not name "
+                "them; name them again, and run the same command"
             )
         masked = [u for u in result.blueprint.engine.masked_units if result.state.unit(u).load == "masked"]
         if masked:

@@ -152,6 +152,11 @@ def begin(state: State, environment: Environment) -> Run:
     return _RUNS.setdefault(state, Run.of(environment))
 
 
+def begun(state: State) -> bool:
+    """Whether there is a run of this pyinfra state."""
+    return state in _RUNS
+
+
 def run_of(state: State) -> Run:
     """The run that `begin` made.
 

@@ -10,7 +10,8 @@ from shardwright.control.pricing import price_plan
 from shardwright.core.explaining.plan_text import plan_json, plan_text
 from shardwright.core.planning import plan
 from shardwright.core.pricing import price
-from shardwright.model.plan import Failover, Phase, Plan, Replicate, Until
+from shardwright.model.endpoint import Endpoint, NodeId
+from shardwright.model.plan import Configure, Failover, Forget, Phase, Plan, Replicate, Until
 from shardwright.model.price import Price
 from shardwright.model.slots import slot_of
 from shardwright.model.state import ClusterState
@@ -106,3 +107,14 @@ def test_the_fewest_copies_on_the_way_are_those_of_the_poorest_shard_with_keys()
     assert least(moves) == 1
     assert least(moves, Failover(second, lead)) == 0
     assert least(Failover(first, lead), Failover(lead, first)) == 1
+
+
+def test_many_steps_of_a_kind_are_one_line_with_their_nodes() -> None:
+    nodes = [Endpoint("10.0.0.1", 6379 + n, 16379 + n) for n in range(6)]
+    configured = [Configure(node, "hz", "20") for node in nodes]
+    forgotten = [Forget(node, NodeId(c * 40)) for node in nodes for c in "ab"]
+    settle = Phase("settle", tuple(configured), Until.CONFIGURED, 30.0)
+    text = plan_text(Plan((settle, Phase("forget", tuple(forgotten), Until.FORGOTTEN, 30.0)), (), "f" * 64))
+    assert text.startswith(f"plan {'f' * 12}: 2 phases, 18 steps\n")
+    assert "- set hz 20 (6 nodes)\n" in text
+    assert "- forget (12 steps on 6 nodes)\n" in text

@@ -305,6 +305,23 @@ def test_a_zone_with_most_primaries_is_fatal_where_the_layout_could_do_better(sp
     assert (finding.subject, finding.severity) == ("a", Severity.ERROR)
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("refused", "start it: deploy/cluster.py"),
+        ("unauthorised", "give the password"),
+        ("unreadable", "bring it back"),
+    ],
+)
+def test_a_silence_says_what_ends_it_and_its_slots_are_not_given_away(reason: str, words: str) -> None:
+    observed = silent(observation(VERSION, "formed"), 1, reason)
+    found = {f.code: f for f in report(observed).findings}
+    assert words in found["node-silent"].hint
+    nobody = report(Observation({}, {at(n): Silence(at(n), reason, "") for n in range(6)}))
+    (uncovered,) = [f for f in nobody.findings if f.code == "slots-uncovered"]
+    assert "bring back what is silent" in uncovered.hint
+
+
 def test_what_the_layout_can_not_give_is_only_said() -> None:
     found = report(seen(), in_zones("abcabc"))
     (finding,) = [f for f in found.findings if f.code == "zone-loss-fatal"]

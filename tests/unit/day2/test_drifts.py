@@ -15,6 +15,7 @@ from shardwright.core.fitting import fit
 from shardwright.core.placement import place
 from shardwright.core.report_json import report_json
 from shardwright.model.drift import Drift, Mend, Truth
+from shardwright.model.state import StartState
 from shardwright.testing import sample_reports
 
 DECLARED = adopted_spec("c", state_of(SIX)).spec
@@ -56,6 +57,28 @@ def test_a_failover_is_none() -> None:
 def test_a_setting_says_how_it_is_mended(name: str, value: str, code: str, mend: str) -> None:
     members = [replace(SIX[0], settings={name: value}), *SIX[1:]]
     assert rows(members) == {(code, "h1:6379", name, mend)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ({}, set()),
+        ({"cluster-node-timeout": "15000", "databases": "16"}, set()),
+        ({"databases": "4"}, {("drift-restart", "h1:6379", "its start", "restart")}),
+        ({"hz": "50"}, {("drift-restart", "h1:6379", "its start", "restart")}),
+    ],
+)
+def test_a_server_needs_a_start_only_for_lines_that_it_does_not_run_with(
+    lines: dict[str, str], found: set[tuple[str, ...]]
+) -> None:
+    """After a setting was set live, file and start differ, and there is nothing to do."""
+    assert rows(SIX, starts={FIRST: StartState(pid=0, rewritten=True, lines=lines)}) == found
+
+
+def test_a_program_that_was_replaced_under_a_server_is_drift() -> None:
+    (row,) = compared(SIX, starts={FIRST: StartState(pid=0, replaced=True)})
+    assert (row.code, row.truth, row.mend) == ("drift-restart", Truth.SERVICE, Mend.RESTART)
+    assert "binary was replaced" in row.found
 
 
 def test_a_replica_moved_by_hand_is_mended_live() -> None:
@@ -109,7 +132,7 @@ def test_a_line_says_what_the_next_start_would_do() -> None:
     both = compared(with_first(cluster_node_timeout="1000"), files={FIRST: file})
     assert {d.code: d.hint for d in both}.keys() == {"drift-file-line", "drift-setting"}
     assert "the server runs with what the file says" in next(d.hint for d in both if d.code == "drift-file-line")
-    assert "The file on the host says so too" in next(d.hint for d in both if d.code == "drift-setting")
+    assert "the file on the host says so too" in next(d.hint for d in both if d.code == "drift-setting")
 
 
 def test_the_report_is_healthy_only_without_drift_and_its_json_has_the_rows() -> None:
@@ -127,7 +150,7 @@ def test_the_report_is_healthy_only_without_drift_and_its_json_has_the_rows() ->
         "wanted": "15000",
         "found": "1000",
         "mend": "live",
-        "hint": "shardwright apply sets it back.",
+        "hint": "shardwright apply sets it back",
     }
     clean = drift_report(topology, state_of(SIX), (), with_hosts=True)
     assert clean.healthy

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,17 @@ def test_a_place_with_things_in_it(tmp_path: Path, path: str) -> None:
     assert process is not None
     assert process.directory == str(Path.cwd())
     assert abs(process.started - Path(f"/proc/{os.getpid()}").stat().st_ctime) < 3600
+
+
+def test_a_server_that_was_never_started_has_no_pidfile_of_its_neighbour(tmp_path: Path, path: str) -> None:
+    first = blueprint(tmp_path, 23090)
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    (tmp_path / "started").write_text("abc\n")
+    (one,) = first.instances
+    new = replace(one, name="here:2", pidfile=f"{tmp_path}/no/pid", started=f"{tmp_path}/no/started")
+    state = look(replace(first, instances=(one, new)), path)
+    assert state.pidfiles == (("here:1", os.getpid()),)
+    assert state.started == (("here:1", "abc"),)
 
 
 def test_a_stranger_on_a_port_is_found_without_a_pidfile(tmp_path: Path, path: str) -> None:

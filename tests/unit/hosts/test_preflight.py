@@ -43,6 +43,7 @@ def test_servers_that_cluster_yml_names_no_more(
     assert code == "servers-unnamed"
     assert "on ports 6380, 6382," in text
     assert "in /etc/shardwright/captured," in text
+    assert "(systemctl disable --now shardwright-captured@6380.service shardwright-captured@6382.service)" in text
 
 
 def test_a_look_that_ended_early(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:

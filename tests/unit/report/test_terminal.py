@@ -6,6 +6,7 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -18,7 +19,9 @@ from shardwright.adapters.terminal import (
     progress_to,
     report_table,
 )
+from shardwright.model.drift import Drift, Mend, Truth
 from shardwright.model.progress import Moment, ProgressEvent
+from shardwright.model.report import Finding, Severity
 from shardwright.testing import sample_reports as samples
 
 
@@ -132,3 +135,31 @@ def test_progress_on_a_terminal_leaves_one_line_for_each_phase_that_ended(moment
     assert len(ended) == 1
     assert f"{wanted}join [the] nodes: as told (" in ended[0]
     assert stream.getvalue().rstrip("\r").endswith("\x1b[?25h")
+
+
+def test_what_a_host_warns_of_is_said_once() -> None:
+    """It is a finding of the report and a warning in the run's record; a warning of neither is still said."""
+    said = "servers were put there on port 7006, which cluster.yml does not name any more"
+    report = samples.healthy()
+    report = replace(report, findings=(*report.findings, Finding("servers-unnamed", Severity.WARNING, "h1", said)))
+    run = replace(samples.run(), warnings=(f"h1: {said} [servers-unnamed]", f"h2: {said} [servers-unnamed]"))
+    text = shown(report, run)
+    assert text.count("h1: servers were put there") == 1
+    assert text.count("h2: servers were put there") == 1
+
+
+def test_differences_fit_80_columns_with_all_their_titles() -> None:
+    rows = [
+        Drift("drift-setting", Truth.SERVER, "local:7000", name, wanted, "52428800", Mend.LIVE, "apply")
+        for name, wanted in (("maxmemory", "104857600"), ("cluster-allow-replica-migration", "no"))
+    ]
+    report = replace(samples.healthy(), drift=tuple(rows))
+    text = shown(report, samples.run(), force_terminal=True, color_system=None)
+    table = text.splitlines()[: text.splitlines().index("live     apply [drift-setting]")]
+    assert all(len(line) <= 80 for line in table)
+    assert table[0].split() == ["truth", "where", "what", "wanted", "found", "mended", "by"]
+
+
+def test_a_comparison_without_differences_says_so_in_its_last_line() -> None:
+    text = shown(replace(samples.healthy(), drift=()), samples.run())
+    assert text.splitlines()[-1].startswith("proved: no drift; 3 shards")

@@ -180,8 +180,8 @@ _DRIFT = table(
             "A deploy lets it read them again.",
         ),
         "drift-restart": (
-            "A server was started with other files than are wanted now.",
-            "The file was changed after the start, and back or by a deploy.",
+            "A server runs otherwise than a start with what lies there now would make it.",
+            "Its program or file was changed after the start, in something that is not set live.",
             "Restart it when it suits: a replica at once, a primary after a failover.",
         ),
         "drift-engine": (

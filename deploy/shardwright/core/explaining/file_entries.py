@@ -17,6 +17,12 @@ _YAML = table(
             "The path is wrong, or the environment was not made yet.",
             "Check the path, or make an environment with shardwright init.",
         ),
+        "inventory-not-ours": (
+            "pyinfra was given an inventory that names no hosts of a cluster.yml.",
+            "The path is mistyped, or is not that of the inventory.py beside a cluster.yml; pyinfra itself would do nothing "
+            "and end as if all were well.",
+            "pyinfra -y inventories/NAME/inventory.py deploy/cluster.py, from the top of the checkout.",
+        ),
         "spec-unreadable": (
             "The file is there but could not be read.",
             "It belongs to another user, or is a directory or a device.",

@@ -223,7 +223,7 @@ _COPIES = table(
             "The cluster would not survive the loss of the failure domains named.",
             "One holds all members of a shard, or half of the primaries, so that no majority is left to vote. After "
             "failovers that happens by itself.",
-            "Fail primaries over so that they are spread again, or add hosts in other domains.",
+            "shardwright apply --rebalance-primaries spreads primaries again; else add hosts in other domains.",
         ),
         "domain-shared": (
             "A shard has more than one member in one failure domain.",

@@ -28,7 +28,7 @@ def plan_text(plan: Plan, price: Price | None = None, *, full: bool = False) -> 
     """
     if plan.empty:
         return "nothing to do: the cluster is what cluster.yml says\n"
-    lines = [f"plan {plan.fingerprint[:12]}: {len(plan.phases)} phases, {len(plan.steps)} steps"]
+    lines = [f"plan {plan.fingerprint[:12]}: {count(len(plan.phases), 'phase')}, {count(len(plan.steps), 'step')}"]
     for number, phase in enumerate(plan.phases, 1):
         lines.append(f"  {number}. {phase.name} (until {phase.until.value}, at most {phase.limit:.0f} s)")
         lines += [f"     - {line}" for line in _steps(phase.steps, full)]
@@ -111,9 +111,19 @@ def plan_json(plan: Plan, price: Price | None = None) -> dict[str, Any]:
 def _steps(steps: tuple[Step, ...], full: bool) -> list[str]:
     counts = Counter(_kind(step) for step in steps)
     shown = [str(step) for step in steps if full or counts[_kind(step)] <= FOLDED or isinstance(step, AddSlots | Reset)]
-    folded = [f"{kind} ({count} nodes or pairs)" for kind, count in counts.items() if not full and count > FOLDED]
+    folded = [_folded(kind, [s for s in steps if _kind(s) == kind]) for kind in _many(counts, full)]
     always = {_kind(step) for step in steps if isinstance(step, AddSlots | Reset)}
     return shown + [line for line in folded if line.rsplit(" (", 1)[0] not in always]
+
+
+def _many(counts: Counter[str], full: bool) -> list[str]:
+    return [kind for kind, number in counts.items() if not full and number > FOLDED]
+
+
+def _folded(kind: str, steps: list[Step]) -> str:
+    """Many steps of a kind as one line: ``forget (12 steps on 6 nodes)``."""
+    nodes = count(len({step.node for step in steps}), "node")
+    return f"{kind} ({nodes})" if nodes.startswith(f"{len(steps)} ") else f"{kind} ({len(steps)} steps on {nodes})"
 
 
 def _kind(step: Step) -> str:

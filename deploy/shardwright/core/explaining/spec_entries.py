@@ -343,9 +343,9 @@ _SECURITY = table(
             "See that a firewall lets only your clients in, bus ports too.",
         ),
         "ssh-key-missing": (
-            "The file of the ssh key is not there (a warning).",
-            "The path is wrong, or CI did not write the key.",
-            "Check ssh.key; relative paths start at cluster.yml's directory.",
+            "The file of the ssh key is not there: a mistake for pyinfra, which needs it; else a warning.",
+            "The path is wrong, CI did not write the key, or an agent has it.",
+            "Check ssh.key; relative paths start at cluster.yml's directory. With an agent take the line out.",
         ),
         "ssh-known-hosts-missing": (
             "The file of known host keys is not there (a warning).",

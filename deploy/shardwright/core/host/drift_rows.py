@@ -1,7 +1,8 @@
 """What differs on one host, as rows of drift: the changes that a deploy would make, told as differences. Pure.
 
 Decides nothing itself: `changes` does, so a host without drift is one that a deploy would leave alone, and the other way
-round. The lines of configuration files are compared elsewhere (`core.config_lines`), as they need the files' text.
+round. The lines of configuration files are compared elsewhere (`core.config_lines`), as they need the files' text; so is
+whether a server must be started anew (`core.outdated`), which only its own word can tell.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ def rows(blueprint: Blueprint, state: HostState) -> tuple[Drift, ...]:
     return (
         *(row for change in found.changes for row in _of(change, blueprint, state)),
         *_kernel_of_others(blueprint, state, found),
-        *_restarts(found),
     )
 
 
@@ -129,15 +129,6 @@ def _kernel_of_others(blueprint: Blueprint, state: HostState, found: HostChanges
             yield Drift(
                 "drift-kernel", Truth.KERNEL, blueprint.host, setting.name, setting.value, now, Mend.PERSON, hint
             )
-
-
-def _restarts(found: HostChanges) -> Iterator[Drift]:
-    for instance, files in found.restart_needed:
-        hint = "run the deploy: it restarts servers where that is wanted and safe"
-        what = "started with other files than are wanted now"
-        yield Drift(
-            "drift-restart", Truth.SERVICE, instance, ", ".join(files), "what it started with", what, Mend.RESTART, hint
-        )
 
 
 def _drift(code: str, truth: Truth, subject: str, name: str, wanted: str, found: str) -> Drift:

@@ -14,6 +14,7 @@ from ..verification.disks import USUAL_CLIENTS
 from .changes import is_running, packages_for, server_process
 from .continuity import breaks
 from .questions import disk_place, parent
+from .removal import unnamed
 from .state import DiskState, HostState
 from .words import subject
 
@@ -49,12 +50,12 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look,
     servers that nobody looks after."""
     found = []
-    if unnamed := sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances}):
-        ports = f"port{'s' if len(unnamed) > 1 else ''} {', '.join(map(str, unnamed))}"
+    if left := unnamed(blueprint, state):
+        ports = f"port{'s' if len(left) > 1 else ''} {', '.join(map(str, left))}"
         text = (
             f"servers of {blueprint.cluster} were put there on {ports}, which cluster.yml does not name any more: no deploy "
-            f"looks after them, and deploy/remove.py leaves them; stop them, and delete their files (<port>.*) in "
-            f"{parent(blueprint.instances[0].config)}, or name them again"
+            f"looks after them, and deploy/remove.py leaves them; stop them ({_stopping(blueprint, left)}), and delete "
+            f"their files (<port>.*) in {parent(blueprint.instances[0].config)}, or name them again"
         )
         found.append(("servers-unnamed", text))
     if state.silent:
@@ -76,6 +77,18 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
             )
             found.append(("disk-small", text))
     return tuple(found)
+
+
+def _stopping(blueprint: Blueprint, ports: tuple[int, ...]) -> str:
+    """The command that stops servers of this cluster on the host, as on its other ports."""
+    if blueprint.manager is ServiceManager.DIRECT:
+        return f"{blueprint.control} stop {' '.join(map(str, ports))}"
+    instance = blueprint.instances[0]
+    head, _, tail = instance.service.rpartition(str(instance.endpoint.port))
+    services = [f"{head}{port}{tail}" for port in ports]
+    if blueprint.manager is ServiceManager.SYSTEMD:
+        return f"systemctl disable --now {' '.join(services)}"
+    return "; ".join(f"rc-service {s} stop; rc-update del {s}" for s in services)
 
 
 def _killed(blueprint: Blueprint, state: HostState) -> Iterator[str]:

@@ -159,8 +159,8 @@ def _silent(topology: Topology, state: ClusterState) -> None:
         "nodes-silent",
         f"{len(missing)} of {len(topology.nodes)} nodes gave no view, so nothing more was changed:\n"
         + "\n".join(lines),
-        hint="bring them back (is the service running, is the client port open from here, is it the right password?) "
-        "and run the same command again"
+        hint="new ones are started by deploy/cluster.py; else bring them back (is the service running, is the client port "
+        "open from here, is it the right password?) and run the same command again"
         + (f"; at least {few} of the primaries must come back (shardwright explain majority-lost)" if few else ""),
     )
 

@@ -9,6 +9,14 @@ from ...model.state import ClusterState
 from ...model.topology import Topology
 from ..losses import owner_count, owners_gone, votes_missing
 
+_BRING_BACK = {
+    "unauthorised": "give the password that the servers have; to change it, see docs/rotating.md",
+    "refused": "start it: deploy/cluster.py does, or names what keeps it from starting",
+    "timed-out": "see whether the host is up and its client port is open from here, then run again",
+    "loading": "wait until it has loaded its data, then run again",
+}
+"""By the reason of a silence, what to do; for others it is in the detail."""
+
 
 def membership(topology: Topology, state: ClusterState) -> Iterator[Finding]:
     """Silent nodes, shared identities, strangers, missing acquaintances and links, wrong addresses, differing views."""
@@ -41,9 +49,8 @@ def _silent(topology: Topology, state: ClusterState) -> Iterator[Finding]:
             continue
         silence = state.silences.get(node.endpoint)
         why = f"{silence.reason}: {silence.detail}" if silence else "was not asked"
-        yield Finding(
-            "node-silent", Severity.ERROR, node.name, f"{node.endpoint} gave no view ({why})", "bring it back"
-        )
+        hint = _BRING_BACK.get(silence.reason if silence else "", "bring it back")
+        yield Finding("node-silent", Severity.ERROR, node.name, f"{node.endpoint} gave no view ({why})", hint)
 
 
 def _voters(topology: Topology, state: ClusterState) -> Iterator[Finding]:

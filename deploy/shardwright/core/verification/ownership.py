@@ -40,7 +40,9 @@ def _owners(state: ClusterState) -> Iterator[Finding]:
             Severity.ERROR,
             str(uncovered),
             f"{len(uncovered):,} of {SLOT_COUNT:,} slots have no owner",
-            "run the deploy again: it gives them to the shards that lack slots",
+            "bring back what is silent: it may own them"
+            if state.silences
+            else "run the deploy again: it gives them to the shards that lack slots",
         )
     for dispute in state.disputes:
         who = " and ".join(map(str, dispute.claimants))

@@ -34,10 +34,11 @@ def _finding(topology: Topology, level: str, count: int, lost: tuple[str, ...], 
         return Finding(f"{level}-loss-survived", Severity.OK, topology.name, message)
     names = ", ".join(lost)
     message = f"the cluster would not survive the loss of {level} {names}"
+    few = f"{count} {level}{'' if count == 1 else 's'}"
     hint = (
         "bring back what is silent or unlinked, then run the deploy again: it hands primaries over"
         if possible
-        else f"the layout has {count} of them and can't give that; three or more, with members spread, could"
+        else f"{few} can't give that: it takes three or more, with each shard's members apart"
     )
     return Finding(f"{level}-loss-fatal", Severity.ERROR if possible else Severity.INFO, names, message, hint)
 

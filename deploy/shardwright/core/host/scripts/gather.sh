@@ -23,7 +23,10 @@ each() { # <list> <function>: the function is called with every line of the list
   done
 }
 
-read_first() { IFS= read -r first 2>/dev/null <"$1" || [ -n "$first" ]; }
+read_first() { # FILE; what an earlier file held is forgotten first: where there is no file, nothing is read
+  first=
+  IFS= read -r first 2>/dev/null <"$1" || [ -n "$first" ]
+}
 
 part_base() {
   say uid "$(id -u)" "$(id -un 2>/dev/null)"
