@@ -66,7 +66,7 @@ def look(*, judge: bool = True) -> Commands:
             looking.judge(run, result)
             result.errors = result.errors or _refused_password(state, run, result)
         else:
-            looking.admit(result)
+            looking.admit(run, result)
     except ShardwrightError as error:
         result.errors = (error,)
     if result.errors:
@@ -213,11 +213,10 @@ def carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
 def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) -> None:
     assert result.blueprint is not None
     assert result.state is not None
-    wait = int(host.data.get("apt_lock_wait", carrying.LOCK_WAIT_SECONDS))
     again = carrying.looks_again(found)
     look_again = looking.script(run.environment, result) if again else ""
-    text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=wait)
-    output = shell.change(host, result.spec, text, deadline=carrying.deadline(found, wait))
+    text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=run.apt_lock_wait)
+    output = shell.change(host, result.spec, text, deadline=carrying.deadline(found, run.apt_lock_wait))
     result.execs += 1
     came = batches.result(output.lines, found, output.ok, output.errors)
     done = [change.text for change in dict.fromkeys(came.done)]
