@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,21 @@ def test_a_place_with_things_in_it(tmp_path: Path, path: str) -> None:
     assert process is not None
     assert process.directory == str(Path.cwd())
     assert abs(process.started - Path(f"/proc/{os.getpid()}").stat().st_ctime) < 3600
+
+
+def test_what_a_drill_has_left_is_seen_unless_it_cut_nothing(tmp_path: Path, path: str) -> None:
+    cluster = f"drilled-{os.getpid()}"
+    wanted = replace(blueprint(tmp_path / "base", 23090), cluster=cluster)
+    assert look(wanted, path).drill == ""
+    left = Path("/run" if os.getuid() == 0 else "/tmp") / f"shardwright-drill-{os.getuid()}-{cluster}"
+    left.mkdir()
+    try:
+        (left / "script").write_text("SW_NAME=c\nSW_KIND=zone\n")
+        assert look(wanted, path).drill == str(left)
+        (left / "script").write_text("SW_NAME=c\nSW_KIND=process\n")
+        assert look(wanted, path).drill == ""
+    finally:
+        shutil.rmtree(left)
 
 
 def test_a_stranger_on_a_port_is_found_without_a_pidfile(tmp_path: Path, path: str) -> None:

@@ -45,6 +45,24 @@ def test_servers_that_cluster_yml_names_no_more(
     assert "in /etc/shardwright/captured," in text
 
 
+def test_a_removal_that_would_leave_servers_without_their_unit(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    host = environment.spec.hosts[0]
+    assert preflight.half_named(host, blueprint, replace(running, adopted=(6379,))) == ()
+    assert preflight.half_named(host, blueprint, replace(running, adopted=())) == ()
+    (error,) = preflight.half_named(host, blueprint, replace(running, adopted=(6379, 6400)))
+    assert (error.code, error.exit_code) == ("removal-incomplete", 4)
+    assert "on port 6400," in error.message
+    assert "nothing was removed" in error.message
+    assert "ports: [6379, 6400]" in error.hint
+
+
+def test_a_host_that_a_drill_has_cut_off(environment: Environment, blueprint: Blueprint, running: HostState) -> None:
+    state = replace(running, drill="/run/shardwright-drill-0-captured")
+    assert "sh /run/shardwright-drill-0-captured/script" in only(refused(environment, blueprint, state), "drill-left")
+
+
 def test_a_look_that_ended_early(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
     state = replace(bare, complete=False, silent=("disks (late)",))
     assert "disks (late)" in only(refused(environment, blueprint, state), "look-failed")

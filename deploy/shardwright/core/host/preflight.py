@@ -36,6 +36,8 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
         return (no_root(host, state),)
     if blind := [part for part in state.silent if part.partition(" ")[0] in NEEDED]:
         return (_hanging(who, blueprint, blind),)
+    if state.drill:
+        return (_drilled(who, state),)
     found = [
         *_system(who, blueprint, state),
         *_files(who, spec, blueprint, state),
@@ -49,12 +51,11 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look,
     servers that nobody looks after."""
     found = []
-    if unnamed := sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances}):
-        ports = f"port{'s' if len(unnamed) > 1 else ''} {', '.join(map(str, unnamed))}"
+    if unnamed := _unnamed(blueprint, state):
         text = (
-            f"servers of {blueprint.cluster} were put there on {ports}, which cluster.yml does not name any more: no deploy "
-            f"looks after them, and deploy/remove.py leaves them; stop them, and delete their files (<port>.*) in "
-            f"{parent(blueprint.instances[0].config)}, or name them again"
+            f"servers of {blueprint.cluster} were put there on {_ports_in_words(unnamed)}, which cluster.yml does not name "
+            f"any more: no deploy looks after them, and deploy/remove.py refuses to begin; stop them, and "
+            f"{_files_of(blueprint)}, or name them again"
         )
         found.append(("servers-unnamed", text))
     if state.silent:
@@ -167,6 +168,43 @@ def _short_of_files(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -
     return (
         f"a process may open {state.files:,} files (ulimit -Hn); maxclients {wanted:,} needs {wanted + SERVER_FILES:,}, so "
         f"servers would take {max(1, state.files - SERVER_FILES):,} clients"
+    )
+
+
+def half_named(host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+    """Why a removal may not begin: servers whose unit and guard it would take, and which it would leave running."""
+    unnamed = _unnamed(blueprint, state)
+    if not unnamed:
+        return ()
+    named = ", ".join(map(str, sorted({i.endpoint.port for i in blueprint.instances} | set(unnamed))))
+    text = (
+        f"{subject(host)}: {blueprint.cluster} has servers there on {_ports_in_words(unnamed)}, which cluster.yml does not "
+        "name any more: they would be left without their unit, and run on; nothing was removed"
+    )
+    hint = f"name them again (ports: [{named}]), then remove; or stop them, and {_files_of(blueprint)}"
+    return (PlanError("removal-incomplete", text, hint=hint),)
+
+
+def _unnamed(blueprint: Blueprint, state: HostState) -> list[int]:
+    """Ports of servers that were put on the host, and that the blueprint does not have."""
+    return sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances})
+
+
+def _ports_in_words(ports: list[int]) -> str:
+    return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+
+
+def _files_of(blueprint: Blueprint) -> str:
+    return f"delete their files (<port>.*) in {parent(blueprint.instances[0].config)}"
+
+
+def _drilled(who: str, state: HostState) -> ShardwrightError:
+    return PlanError(
+        "drill-left",
+        f"{who}: a drill has cut it off and has not mended it yet ({state.drill}): it is at work, or was killed; "
+        "nothing was changed",
+        hint="wait: the host mends itself in a few minutes; or at once, there: sudo env SW_VERB=lift sh "
+        f"{state.drill}/script",
     )
 
 

@@ -121,6 +121,7 @@ class HostState:
         memory_kib, available_kib: MemTotal, MemAvailable.
         oom_kills: processes that the kernel has killed for lack of memory since it started; in a container, of its machine.
         files: how many files a process of ours may open at most; 0 where that is not known or has no limit.
+        drill: the directory of a drill that has cut the host off and not mended it yet; empty without one.
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
         server: that binary's path without links.
@@ -152,6 +153,7 @@ class HostState:
     oom_kills: int = 0
     files: int = 0
     policy_leftover: bool = False
+    drill: str = ""
     packages: tuple[tuple[str, str], ...] = ()
     engine: str = ""
     server: str = ""
@@ -273,6 +275,7 @@ class _Reader:
             oom_kills=_number(self.one("oom-kills")[0]),
             files=_number(self.one("files")[0]),
             policy_leftover=bool(self.all("policy-leftover")),
+            drill=self.one("drill")[0],
             packages=tuple((r[0], r[1]) for r in self.all("package")),
             engine=self.one("engine")[0],
             server=self.one("engine")[1],

@@ -46,6 +46,11 @@ part_base() {
   say files "$(ulimit -H -n 2>/dev/null)"
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
+  # What drill.sh leaves while a host is cut off; a process drill breaks nothing for longer than the service manager needs.
+  base=/run
+  if [ "$(id -u)" != 0 ]; then base=${XDG_RUNTIME_DIR:-/tmp}; fi
+  drill=$base/shardwright-drill-$(id -u)-$SW_CLUSTER
+  if [ -f "$drill/script" ] && ! grep -q '^SW_KIND=process$' "$drill/script"; then say drill "$drill"; fi
 }
 
 debs() { # <package>...
