@@ -146,6 +146,12 @@ def test_a_place_with_things_in_it(tmp_path: Path, path: str) -> None:
     assert abs(process.started - Path(f"/proc/{os.getpid()}").stat().st_ctime) < 3600
 
 
+def test_a_hosts_own_addresses(tmp_path: Path, path: str) -> None:
+    own = look(blueprint(tmp_path / "base", 23090), path).own
+    told = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    assert {line.split()[3].partition("/")[0] for line in told.splitlines()} <= set(own)
+
+
 def test_what_a_drill_has_left_is_seen_unless_it_cut_nothing(tmp_path: Path, path: str) -> None:
     cluster = f"drilled-{os.getpid()}"
     wanted = replace(blueprint(tmp_path / "base", 23090), cluster=cluster)

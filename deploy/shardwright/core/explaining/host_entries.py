@@ -188,6 +188,12 @@ _LOOKING = table(
             "on without it, and a run of no host ends with 0.",
             "Give names as in cluster.yml: --limit h1 --limit h2.",
         ),
+        "address-not-there": (
+            "A host does not have the address that cluster.yml gives it.",
+            "Another host is entered under its name: connect, ansible_host or ~/.ssh/config lead elsewhere, or two lines of "
+            "cluster.yml are mixed up. Or only a router knows the address (NAT), and servers can't listen on it.",
+            "Find out which host answers there (ip -br address), and correct the line.",
+        ),
         "drill-left": (
             "A drill has cut a host off, and has not mended it yet.",
             "The drill is at work, or was killed (kill -9, the machine that ran it died).",

@@ -6,6 +6,7 @@ The order of the checks is the order in which a person would want to hear of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from ...errors import ObservationError, PlanError, ShardwrightError
 from ...model.blueprint import Blueprint, Instance, PackageSource
@@ -40,6 +41,7 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
         return (_drilled(who, state),)
     found = [
         *_system(who, blueprint, state),
+        *_address(who, blueprint, state),
         *_files(who, spec, blueprint, state),
         *_paths(who, blueprint, state),
         *_ports(who, blueprint, state),
@@ -235,6 +237,26 @@ def _system(who: str, blueprint: Blueprint, state: HostState) -> Iterator[Shardw
             "no-systemd",
             f"{who}: cluster.yml wants systemd, and it does not run there (init: {state.init}); nothing was changed",
             hint="service_manager: auto or direct",
+        )
+
+
+def _address(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Before anything is written: what is made on a host that is another one would carry the wrong node's mark for good."""
+    lacking = {
+        i.endpoint.host
+        for i in blueprint.instances
+        if i.endpoint.host not in state.own
+        and not ip_address(i.endpoint.host).is_loopback
+        and not is_running(i, state, blueprint.manager)
+    }
+    if state.own and lacking:
+        seen = [a for a in state.own if not (ip_address(a).is_loopback or ip_address(a).is_link_local)]
+        yield PlanError(
+            "address-not-there",
+            f"{who}: cluster.yml gives it {', '.join(sorted(lacking))}, and the host that answers has "
+            f"{', '.join(seen) or 'no address but loopback'}: its servers could not listen; nothing was changed",
+            hint="see which host is entered under that name (address and connect in cluster.yml, ansible_host, "
+            "~/.ssh/config); two may be mixed up",
         )
 
 
