@@ -136,6 +136,19 @@ def test_reports_that_cannot_be_written_end_it_there_too(place: Path) -> None:
     assert "Look at the hosts before anything is changed" not in told
 
 
+@pytest.mark.parametrize("playbook", ["site", "verify"])
+def test_a_group_that_there_is_not_is_no_green_play_of_no_hosts(place: Path, playbook: str) -> None:
+    (place / "own.ini").write_text(f"[mine]\na1 ansible_host=10.0.0.1 shardwright_spec={place}/cluster.yml\n", "utf-8")
+    environ = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(place), "LC_ALL": "C.UTF-8", "SHARDWRIGHT_PASSWORD": SECRET}
+    for more in ([], ["-e", "shardwright_hosts=theirs"]):
+        words = [str(BIN / "ansible-playbook"), "-i", "own.ini", f"shardwright.deploy.{playbook}", *more]
+        done = subprocess.run(words, cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode not in (0, None), done.stdout
+        assert "-e shardwright_hosts=GROUP" in done.stdout + done.stderr
+    given = ("-i", "own.ini", f"shardwright.deploy.{playbook}", "-e", "shardwright_hosts=mine", "--list-hosts")
+    assert "a1" in said(place, "ansible-playbook", *given)
+
+
 def test_tags_are_the_names_of_the_roles(place: Path) -> None:
     listed = said(place, "ansible-playbook", "-i", "hosts.shardwright.yml", "--list-tags", "shardwright.deploy.site")
     assert "TASK TAGS: [always, cluster, host, storage]" in listed
