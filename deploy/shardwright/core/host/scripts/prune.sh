@@ -19,7 +19,9 @@ unused() { # <prefix>: versions that nothing uses, newest first, a line each: se
     directory=$(readlink -f "${path%/*}")
     if [ ! -f "$path" ] || [ -L "${path%/*}" ] || [ ! -f "$directory/bundle.sha256" ]; then continue; fi
     in_use "$(readlink -f "$1")" "$directory" && continue
-    printf '%s\t%s\t%s\n' "$(stat -c %Y "$path")" "$(du -sk "$directory" | cut -f 1)" "$directory"
+    # What a killed pruning has left has the file yet, and may lack all else: it must not be the one that stays.
+    case $directory in *.damaged.*) age=0 ;; *) age=$(stat -c %Y "$path") ;; esac
+    printf '%s\t%s\t%s\n' "$age" "$(du -sk "$directory" | cut -f 1)" "$directory"
   done | sort -rn
 }
 
