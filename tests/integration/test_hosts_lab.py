@@ -232,6 +232,10 @@ def test_a_removal_leaves_no_server_without_its_unit(three: Deployed) -> None:
     explained(three.run("remove", "--data", "confirm_data=trial"), 4, "removal-incomplete", "h1 (", "6400")
     assert "cluster_state:ok" in raw_info(three.hosts[0])
     three.write(both)
+    most = three.run("remove", "--data", "confirm_data=trial", "--exclude", "h3")
+    assert most.code == 0, most
+    assert "left out of this run (--limit), so nothing was removed there: h3" in most.err, most
+    assert not three.untouched()
     assert three.run("remove", "--data", "confirm_data=trial").code == 0
     assert three.untouched()
 

@@ -117,9 +117,14 @@ def record() -> Commands:
 
 @operation()
 def say_what_is_left() -> Commands:
-    """Tell where data still lies and how it is deleted."""
+    """Tell where data still lies and how it is deleted, and which hosts are as they were."""
     host, state = here()
     run, result = _of(state, host)
+    missed = [name for name, other in run.hosts.items() if other.state is None]
+    if state.is_executing and missed and host is elected(state, run):
+        text = f"left out of this run (--limit), so nothing was removed there: {', '.join(missed)}"
+        host.log(text)
+        result.warn("host-left-out", text)
     if state.is_executing and result.state is not None and result.blueprint is not None:
         left = left_behind(result.blueprint, result.state)
         if left:
