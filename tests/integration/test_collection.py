@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def said(place: Path, program: str, *words: str) -> str:
+def said(place: Path, program: str, *words: str, code: int = 0) -> str:
     environ = {
         "PATH": f"{BIN}:/usr/bin:/bin",
         "HOME": str(place),
@@ -52,7 +52,7 @@ def said(place: Path, program: str, *words: str) -> str:
     done = subprocess.run(
         [str(BIN / program), *words], cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
     return done.stdout
 
@@ -104,6 +104,54 @@ def test_the_playbook_and_the_lookup_work_from_there(place: Path) -> None:
     )
     told = said(place, "ansible", "-i", "hosts.shardwright.yml", "a1", "-m", "ansible.builtin.debug", "-a", ask)
     assert "shardwright-trial@6379.service" in told
+
+
+OWN = """\
+- hosts: shardwright
+  gather_facts: false
+  {order}
+  roles: [shardwright.deploy.storage, shardwright.deploy.host, shardwright.deploy.cluster]
+"""
+
+
+@pytest.mark.parametrize("order", ["serial: 1", "strategy: free"])
+def test_a_play_that_would_change_hosts_before_all_were_looked_at_is_refused(place: Path, order: str) -> None:
+    (place / "own.yml").write_text(OWN.format(order=order), "utf-8")
+    told = said(place, "ansible-playbook", "-i", "hosts.shardwright.yml", "own.yml", code=2)
+    assert '"code": "option-refused"' in told
+    assert "Look at the hosts before anything is changed" not in told
+
+
+def test_a_consent_that_there_is_not_ends_the_play_before_any_host_is_entered(place: Path) -> None:
+    words = ("-i", "hosts.shardwright.yml", "shardwright.deploy.site", "-e", '{"cluster_allow": ["moves-most-slot"]}')
+    told = said(place, "ansible-playbook", *words, code=2)
+    assert '"code": "consent-unknown"' in told
+    assert "Look at the hosts before anything is changed" not in told
+
+
+def test_reports_that_cannot_be_written_end_it_there_too(place: Path) -> None:
+    words = ("-i", "hosts.shardwright.yml", "shardwright.deploy.site", "-e", "cluster_reports=cluster.yml/reports")
+    told = said(place, "ansible-playbook", *words, code=2)
+    assert '"code": "reports-not-writable"' in told
+    assert "Look at the hosts before anything is changed" not in told
+
+
+@pytest.mark.parametrize("playbook", ["site", "verify"])
+def test_a_group_that_there_is_not_is_no_green_play_of_no_hosts(place: Path, playbook: str) -> None:
+    (place / "own.ini").write_text(f"[mine]\na1 ansible_host=10.0.0.1 shardwright_spec={place}/cluster.yml\n", "utf-8")
+    environ = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(place), "LC_ALL": "C.UTF-8", "SHARDWRIGHT_PASSWORD": SECRET}
+    for more in ([], ["-e", "shardwright_hosts=theirs"]):
+        words = [str(BIN / "ansible-playbook"), "-i", "own.ini", f"shardwright.deploy.{playbook}", *more]
+        done = subprocess.run(words, cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode not in (0, None), done.stdout
+        assert "-e shardwright_hosts=GROUP" in done.stdout + done.stderr
+    given = ("-i", "own.ini", f"shardwright.deploy.{playbook}", "-e", "shardwright_hosts=mine", "--list-hosts")
+    assert "a1" in said(place, "ansible-playbook", *given)
+
+
+def test_tags_are_the_names_of_the_roles(place: Path) -> None:
+    listed = said(place, "ansible-playbook", "-i", "hosts.shardwright.yml", "--list-tags", "shardwright.deploy.site")
+    assert "TASK TAGS: [always, cluster, host, storage]" in listed
 
 
 def test_the_checkouts_own_inventories_are_inventories() -> None:

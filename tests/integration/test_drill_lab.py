@@ -90,6 +90,31 @@ def test_a_lost_host_is_failed_over_and_comes_back(cluster: Deployed) -> None:
     assert [left(host) for host in cluster.hosts] == [""] * 6
 
 
+def test_a_drill_that_was_killed_is_told_and_can_be_ended_by_hand(cluster: Deployed) -> None:
+    one = cluster.hosts[0]
+    words = ("--data", "confirm_drill=trial", "--data", "drill=host", "--data", "drill_target=h1")
+    limited = cluster.run("drill", *words, "--limit", "h2")
+    assert limited.code == 4, limited
+    assert "[drill-host-left-out]" in limited.err, limited
+    assert "Traceback" not in limited.err, limited
+    process = cluster.start("drill", *words)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "shard-1 to take writes again" in line:
+            break
+    process.kill()
+    process.communicate(timeout=60)
+    assert "shardwright_drill_trial" in left(one)
+    for script in ("cluster", "verify"):
+        told = cluster.run(script)
+        assert told.code == 4, told
+        assert "[drill-left] h1" in told.err, told
+    hint = next(line for line in told.err.splitlines() if "SW_VERB=lift" in line)
+    one.ssh(hint.partition("there: ")[2])
+    assert left(one) == ""
+    assert cluster.run().proved
+
+
 def test_a_zone_is_cut_off_by_whatever_its_hosts_have(cluster: Deployed) -> None:
     one, mate, other = cluster.hosts[0], cluster.hosts[3], cluster.hosts[1]
     pids = [h.exec("systemctl show -p MainPID --value shardwright-trial@6379").stdout for h in cluster.hosts]

@@ -184,8 +184,59 @@ def test_a_host_without_a_known_key_is_refused(three: Deployed) -> None:
 
 
 def test_a_user_without_sudo_is_told_the_rule(three: Deployed) -> None:
-    three.hosts[2].exec(["sh", "-c", "rm -f /etc/sudoers.d/*; sed -i '/^deploy/d; /^%sudo/d' /etc/sudoers"])
-    explained(three.run(), 3, "sudo-refused", "h3 (", "deploy", "NOPASSWD", "/etc/sudoers.d/")
+    """On a host like any other, and on the first, which has the lock and is asked for it before any is looked at."""
+    for host in (three.hosts[2], three.hosts[0]):
+        host.exec(["sh", "-c", "rm -f /etc/sudoers.d/*; sed -i '/^deploy/d; /^%sudo/d' /etc/sudoers"])
+        explained(three.run(), 3, "sudo-refused", f"{host.name} (", "deploy", "NOPASSWD", "/etc/sudoers.d/")
+    assert three.untouched()
+
+
+def test_hosts_that_are_mixed_up_are_told_before_anything_is_written(three: Deployed) -> None:
+    """The ways into two hosts are exchanged: what would be made there would be marked as the other's for good."""
+    one, two, _ = three.hosts
+    spec = three.spec("bundled")
+    row = "address: {}, zone: {}"
+    crossed = spec
+    for host, way in ((one, two), (two, one)):
+        crossed = crossed.replace(
+            row.format(host.address, host.zone), f"address: {host.address}, connect: {way.address}"
+        )
+    three.write(crossed)
+    refused = three.run()
+    assert refused.code == 4, refused
+    assert refused.err.count("[address-not-there]") + refused.err.count("and the host that answers has") >= 2, refused
+    assert three.untouched()
+    three.write(spec)
+    assert three.run().proved
+
+
+def test_a_limit_that_matches_no_host_is_no_green_run(three: Deployed) -> None:
+    for words in (("--limit", "h1,h2"), ("--limit", "h1", "--limit", "h9")):
+        refused = three.run("verify", *words)
+        explained(refused, 4, "limit-matches-nothing", "h1, h2, h3")
+        assert "Connecting" not in refused.err
+    for script, data in (("remove", "confirm_data=another"), ("prune", "keep=many"), ("drill", "confirm_drill=no")):
+        refused = three.run(script, "--data", data)
+        assert refused.code == 4, refused
+        assert "Traceback" not in refused.err, refused
+        assert "Connecting" not in refused.err, refused
+    assert three.untouched()
+
+
+def test_a_removal_leaves_no_server_without_its_unit(three: Deployed) -> None:
+    spec = three.spec("bundled")
+    both = spec.replace("name: h1,", "name: h1, ports: [6379, 6400],", 1)
+    three.write(both)
+    assert three.run().proved
+    three.write(spec)
+    explained(three.run("remove", "--data", "confirm_data=trial"), 4, "removal-incomplete", "h1 (", "6400")
+    assert "cluster_state:ok" in raw_info(three.hosts[0])
+    three.write(both)
+    most = three.run("remove", "--data", "confirm_data=trial", "--exclude", "h3")
+    assert most.code == 0, most
+    assert "left out of this run (--limit), so nothing was removed there: h3" in most.err, most
+    assert not three.untouched()
+    assert three.run("remove", "--data", "confirm_data=trial").code == 0
     assert three.untouched()
 
 

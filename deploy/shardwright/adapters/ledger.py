@@ -88,7 +88,8 @@ def not_writable(directory: Path, error: OSError) -> ApplyError:
     return ApplyError(
         "reports-not-writable",
         f"can't write in {directory.absolute()}: {error.strerror or error}",
-        hint="free space there, or give another directory with --reports (pyinfra: --data reports=DIRECTORY)",
+        hint="free space there, or give another directory: --reports DIRECTORY (pyinfra: --data reports=DIRECTORY, "
+        "Ansible: cluster_reports)",
     )
 
 

@@ -43,6 +43,11 @@ echo held
 while [ -n "$(timeout "$4" dd bs=1 count=1 2>/dev/null)" ]; do :; done
 : >"$lock"
 """
+_AS_ROOT = r"""
+if [ "$(id -u)" = 0 ]; then exec "$@"; fi
+said=$(sudo -n true 2>&1 </dev/null) || { echo "refused $(id -un): $said" | head -n 1; exit 0; }
+exec sudo -n -H "$@"
+"""
 
 
 class Stream(Protocol):
@@ -120,7 +125,7 @@ def words(host: HostSpec, cluster: str) -> list[str]:
     plain = ["sh", "-c", _HOLD, "shardwright-lock", cluster, owner(), str(_TRIES), str(SILENCE_SECONDS)]
     if not host.ssh.sudo or host.connect == "@local":
         return plain
-    return ["sh", "-c", 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -H "$@"; fi', "sh", *plain]
+    return ["sh", "-c", _AS_ROOT, "sh", *plain]
 
 
 def on_this_machine(program: list[str]) -> Held:
@@ -143,7 +148,7 @@ def confirm(session: Held, where: str, cluster: str) -> Held | None:
 
     Raises:
         PlanError: ``locked``, naming the run that has it.
-        ObservationError: ``lock-failed``.
+        ObservationError: ``lock-failed``, or ``sudo-refused``.
     """
     answer = session.first_line()
     if answer == "held":
@@ -159,6 +164,11 @@ def confirm(session: Held, where: str, cluster: str) -> Held | None:
         )
     if answer in ("missing", "unwritable"):
         return None
+    if answer.startswith("refused"):
+        user, _, said = answer.removeprefix("refused").strip().partition(": ")
+        text = f"{where}: {user} may not use sudo without a password ({said}), so the lock could not be taken"
+        rule = f"put into /etc/sudoers.d/shardwright: {user} ALL=(root) NOPASSWD: ALL"
+        raise ObservationError("sudo-refused", f"{text}; nothing was changed", hint=rule)
     text = f"{where}: the lock could not be taken (answer: {answer or 'none'}); nothing was changed"
     raise ObservationError("lock-failed", text, hint="log in there and see whether sudo and flock work")
 

@@ -8,8 +8,8 @@ from ..model.state import NodeState
 FEW = 1_000
 """Keys of a primary below which nothing is concluded: they are counted at slightly different moments."""
 LACKING_HINT = (
-    "if it led, the keys that it lacks would be lost: make it take a full copy (CLUSTER RESET HARD on that replica, then the "
-    "same command again); if its primary has just been filled, verify again"
+    "if it led, the keys that it lacks would be lost: make it take a full copy (CLUSTER RESET HARD on that replica, then "
+    "the same command again); if its primary has just been filled, verify again"
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..engines.values import bytes_of
 from ..errors import Problem, SpecError
@@ -21,6 +21,10 @@ CONSENTS = frozenset(
     }
 )
 """All that can be consented to by name; a test holds them against the code."""
+_SWITCHES = {
+    **dict.fromkeys(("yes", "true", "on", "1", "y"), True),
+    **dict.fromkeys(("no", "false", "off", "0", "n"), False),
+}
 _WANTED = "a size in a second, in the servers' own words: 50mb, 512kb, 1gb"
 
 
@@ -54,6 +58,43 @@ def consents(words: Iterable[str]) -> tuple[str, ...]:
     return given
 
 
-def truth(value: object) -> bool:
-    """Whether a ``--data`` value that is a switch is on: pyinfra makes some words into values."""
-    return str(value).lower() in ("true", "yes", "on", "1")
+def names(given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse a name that is nearly a known one; all others are somebody else's.
+
+    Raises:
+        SpecError: ``data-unknown``.
+    """
+    problems = []
+    for name in given:
+        near = (
+            [] if name in known else difflib.get_close_matches(name.replace("-", "_").lower(), known, n=1, cutoff=0.8)
+        )
+        if near:
+            problems.append(Problem("data-unknown", "", repr(name[:60]), f"{near[0]}, if that is meant"))
+    if problems:
+        raise SpecError(problems, file="--data")
+
+
+def switch(name: str, value: object) -> bool:
+    """Whether what was given for `name` means on or off: pyinfra makes some words into values.
+
+    Raises:
+        SpecError: ``switch-unreadable``: what is neither must not become one of the two by chance.
+    """
+    word = str(value).strip().lower()
+    if word not in _SWITCHES:
+        raise SpecError([Problem("switch-unreadable", "", repr(str(value)[:60]), "yes or no")], file=name)
+    return _SWITCHES[word]
+
+
+def seconds(name: str, value: object) -> int:
+    """The whole seconds that were given for `name`.
+
+    Raises:
+        SpecError: ``seconds-unreadable``.
+    """
+    text = str(value).strip()
+    if not (text.isascii() and text.isdecimal()):
+        wanted = "a whole number of seconds, 0 or more"
+        raise SpecError([Problem("seconds-unreadable", "", repr(text[:60]), wanted)], file=name)
+    return int(text)

@@ -9,11 +9,9 @@ from __future__ import annotations
 from pyinfra import host
 
 from ..core.host.changes import Stage
-from ..core.host.pruning import KEPT, Pruning
+from ..core.host.pruning import Pruning
 from ..core.host.removal import Removal
-from ..errors import PlanError
-from . import forming, hooks, operations, pruning
-from .recording import record_failure
+from . import forming, operations, pruning
 from .results import here, run_of
 
 
@@ -39,7 +37,7 @@ def verify() -> None:
 
 def remove() -> None:
     """Take off what was deployed; data only where ``--data confirm_data=NAME`` names the cluster."""
-    with_data = _confirmed()
+    with_data = run_of(here()[1]).with_data
     operations.lock(name="Take the cluster's lock")
     operations.look(name="Look at the hosts", judge=False)
     for stage in host.loop(Removal):  # type: ignore[no-untyped-call]
@@ -50,39 +48,8 @@ def remove() -> None:
 
 def prune() -> None:
     """Remove versions of bundled engines that nothing uses, but the newest ones, as many as ``--data keep=N`` says."""
-    keep = _kept()
+    keep = run_of(here()[1]).keep
     operations.lock(name="Take the cluster's lock")
     operations.look(name="Look at the hosts", judge=False)
     pruning.drop_versions(name=Pruning.VERSIONS.value, keep=keep)
     operations.record(name="Write the record")
-
-
-def _kept() -> int:
-    """How many unused versions stay; what is no number ends the run before anything is looked at."""
-    given = str(host.data.get("keep", KEPT))
-    if given.isdecimal():
-        return int(given)
-    run = run_of(here()[1])
-    run.error = PlanError(
-        "keep-invalid", f"keep is {given!r}, wanted a number of versions; nothing was removed", hint="--data keep=0"
-    )
-    hooks.stop(run, record_failure)
-    return KEPT
-
-
-def _confirmed() -> bool:
-    """Whether data may go; a name that is not the cluster's ends the run before anything is looked at."""
-    given = host.data.get("confirm_data")
-    if given is None:
-        return False
-    run = run_of(here()[1])
-    name = run.environment.spec.name
-    if str(given) == name:
-        return True
-    run.error = PlanError(
-        "confirmation-differs",
-        f"confirm_data is {given!r}, and this cluster is {name!r}; nothing was removed",
-        hint=f"to delete its data: --data confirm_data={name}",
-    )
-    hooks.stop(run, record_failure)
-    return False

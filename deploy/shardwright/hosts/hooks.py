@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,15 @@ from paramiko import BadHostKeyException
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
-from ..adapters.plan_file import fitting_plan
-from ..core import wishes
 from ..core.host.words import subject
 from ..core.report_text import printable
-from ..errors import ApplyError, ObservationError, PlanError, ShardwrightError, SpecError, merged
-from ..model.run import Command
+from ..errors import ApplyError, ObservationError, ShardwrightError, merged
+from . import asked
 from .recording import check_writable
 from .results import Run
 
 KEEPALIVE_SECONDS = 5
 DEAD_PEER_SECONDS = 20
-UNSAFE_OPTIONS = ("--no-wait", "--serial", "--retry")
 
 
 def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
@@ -48,12 +45,12 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         initialise(*args, **kwargs)
         given = state.inventory.override_data
         run.reports = Path(str(given.get("reports", run.reports)))
-        run.restart = str(given.get("restart", "yes")).lower() not in ("no", "false", "0")
-        run.even_primaries = wishes.truth(given.get("rebalance_primaries", ""))
-        _read_wishes(run, given, ended)
-        _refuse_order(run, ended)
         _refuse_reports(run)
-        _read_plan(run, given.get("plan"), ended)
+        try:
+            asked.read(run, given, sys.argv[1:], state.inventory, state.limit_hosts)
+        except ShardwrightError as error:
+            run.error = error
+            stop(run, ended)
         state.callback_handlers.append(_Connecting(run))
 
     def fail_hosts(hosts: Iterable[Host], activated_count: int | None = None) -> None:  # noqa: ARG001 - pyinfra's
@@ -73,40 +70,6 @@ def lead(state: State, run: Run, ended: Callable[[Run], None]) -> None:
         signal.signal(number, lambda n, _: gevent.spawn(_interrupted, signal.Signals(n), run, ended))
     state.init = init  # type: ignore[method-assign]
     state.fail_hosts = fail_hosts  # type: ignore[method-assign]
-
-
-def _refuse_order(run: Run, ended: Callable[[Run], None]) -> None:
-    """Refuse the options with which a failed host would not stop the others: what is then proved may not be true."""
-    given = [word for word in sys.argv if word.partition("=")[0] in UNSAFE_OPTIONS]
-    if given and run.command is not None:
-        run.error = PlanError(
-            "option-refused",
-            f"{' and '.join(given)}: with it a host that failed would not stop the others; nothing was changed",
-            hint="run the same command without it; all hosts are worked on at once, one step after the other",
-        )
-        stop(run, ended)
-
-
-def _read_wishes(run: Run, given: Mapping[str, object], ended: Callable[[Run], None]) -> None:
-    """What was consented to, and the limit of slot moves; what can't be meant ends the run here."""
-    try:
-        run.allow = wishes.consents(str(given.get("allow", "")).split(","))
-        if "bandwidth" in given:
-            run.bytes_per_second = wishes.bytes_a_second(str(given["bandwidth"]))
-    except SpecError as error:
-        run.error = error
-        stop(run, ended)
-
-
-def _read_plan(run: Run, given: object, ended: Callable[[Run], None]) -> None:
-    """The plan that was given; one that can't be right ends the run here, before any host is contacted."""
-    if given is None or run.command is not Command.DEPLOY:
-        return
-    try:
-        run.fitting = fitting_plan(Path(str(given)), run.environment.path, run.environment.spec)
-    except ShardwrightError as error:
-        run.error = error
-        stop(run, ended)
 
 
 def _refuse_reports(run: Run) -> None:

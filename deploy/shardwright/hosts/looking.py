@@ -16,6 +16,7 @@ from ..core.host.changes import HostChanges, changes
 from ..core.host.state import HostState, parse
 from ..core.host.words import subject
 from ..errors import ObservationError
+from ..model.run import Command
 from ..model.spec import ServiceManager
 from . import shell
 from .results import HostResult, Run
@@ -53,8 +54,8 @@ def keep(run: Run, result: HostResult, state: HostState) -> None:
     result.wanted.clear()
 
 
-def admit(result: HostResult) -> None:
-    """Refuse only where we may not act at all.
+def admit(run: Run, result: HostResult) -> None:
+    """Refuse only where we may not act at all, or, removing, could not take off all.
 
     Raises:
         ObservationError: ``sudo-refused``.
@@ -63,6 +64,8 @@ def admit(result: HostResult) -> None:
     assert result.blueprint is not None
     if result.blueprint.user is not None and result.state.uid != 0:
         raise preflight.no_root(result.spec, result.state)
+    if run.command is Command.REMOVE:
+        result.errors = preflight.half_named(result.spec, result.blueprint, result.state)
 
 
 def judge(run: Run, result: HostResult) -> None:

@@ -19,7 +19,7 @@ from ..control import credentials, identities
 from ..control.run import Proof
 from ..core.host import batches, carrying
 from ..core.host.changes import Change, Stage
-from ..core.host.removal import Removal, left_behind, removals, unnamed
+from ..core.host.removal import Removal, left_behind, removals
 from ..core.host.words import explained
 from ..errors import ShardwrightError
 from . import logins, looking, recording, shell
@@ -66,7 +66,7 @@ def look(*, judge: bool = True) -> Commands:
             looking.judge(run, result)
             result.errors = result.errors or _refused_password(state, run, result)
         else:
-            looking.admit(result)
+            looking.admit(run, result)
     except ShardwrightError as error:
         result.errors = (error,)
     if result.errors:
@@ -119,21 +119,20 @@ def record() -> Commands:
 
 @operation()
 def say_what_is_left() -> Commands:
-    """Tell where data still lies and how it is deleted."""
+    """Tell where data still lies and how it is deleted, and which hosts are as they were."""
     host, state = here()
     run, result = _of(state, host)
+    missed = [name for name, other in run.hosts.items() if other.state is None]
+    if state.is_executing and missed and host is elected(state, run):
+        text = f"left out of this run (--limit), so nothing was removed there: {', '.join(missed)}"
+        host.log(text)
+        result.warn("host-left-out", text)
     if state.is_executing and result.state is not None and result.blueprint is not None:
         left = left_behind(result.blueprint, result.state)
         if left:
             name = run.environment.spec.name
             host.log(
                 f"data is left in {', '.join(left)}; to delete it: the same command with --data confirm_data={name}"
-            )
-        if others := unnamed(result.blueprint, result.state):
-            ports = ", ".join(map(str, others))
-            host.log(
-                f"servers are left on ports {ports}, and what they share with those that went: cluster.yml does not name "
-                "them; name them again, and run the same command"
             )
         masked = [u for u in result.blueprint.engine.masked_units if result.state.unit(u).load == "masked"]
         if masked:
@@ -221,11 +220,10 @@ def carry_out(state: State, host: Host, found: tuple[Change, ...]) -> bool:
 def _batch(host: Host, run: Run, result: HostResult, found: tuple[Change, ...]) -> None:
     assert result.blueprint is not None
     assert result.state is not None
-    wait = int(host.data.get("apt_lock_wait", carrying.LOCK_WAIT_SECONDS))
     again = carrying.looks_again(found)
     look_again = looking.script(run.environment, result) if again else ""
-    text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=wait)
-    output = shell.change(host, result.spec, text, deadline=carrying.deadline(found, wait))
+    text = batches.batch(found, result.blueprint, result.state.family, look_again, lock_wait=run.apt_lock_wait)
+    output = shell.change(host, result.spec, text, deadline=carrying.deadline(found, run.apt_lock_wait))
     result.execs += 1
     came = batches.result(output.lines, found, output.ok, output.errors)
     done = [change.text for change in dict.fromkeys(came.done)]

@@ -21,11 +21,14 @@ from ..adapters import run_context
 from ..adapters.environment import Environment
 from ..adapters.lock import Held
 from ..core.config_lines import ConfigFile
+from ..core.host.carrying import LOCK_WAIT_SECONDS
 from ..core.host.changes import HostChanges
+from ..core.host.pruning import KEPT
 from ..core.host.state import HostState
 from ..errors import ShardwrightError
 from ..model.blueprint import Blueprint
 from ..model.drift import Drift
+from ..model.drill import DrillKind
 from ..model.endpoint import Endpoint
 from ..model.plan import Phase
 from ..model.run import Command
@@ -78,6 +81,11 @@ class Run:
         fitting: a plan that was read before, and that this run is to carry out.
         even_primaries: whether primaries are to be spread evenly.
         bytes_per_second: limit of what slot moves send; None without one.
+        apt_lock_wait: seconds to wait while another process installs packages.
+        with_data: a removal deletes the data, too.
+        keep: unused versions that a pruning leaves.
+        drill: what a drill breaks; None where it is none.
+        drill_target: which one; empty to have it chosen.
         lock: the cluster's, while it is held.
         admitted: what was done about passwords before files were written.
         undo: what must be called before the process may end, while something is broken on purpose.
@@ -98,6 +106,11 @@ class Run:
     fitting: SavedPlan | None = None
     even_primaries: bool = False
     bytes_per_second: float | None = None
+    apt_lock_wait: int = LOCK_WAIT_SECONDS
+    with_data: bool = False
+    keep: int = KEPT
+    drill: DrillKind | None = None
+    drill_target: str = ""
     lock: Held | None = None
     admitted: list[Phase] = field(default_factory=list)
     undo: Callable[[], None] | None = None

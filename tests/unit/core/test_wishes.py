@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import shardwright
-from shardwright.core.wishes import CONSENTS, bytes_a_second, consents, truth
+from shardwright.core.wishes import CONSENTS, bytes_a_second, consents, names, seconds, switch
 from shardwright.errors import SpecError
 
 
@@ -30,7 +30,33 @@ def test_anything_else_is_refused_by_name(text: str) -> None:
 
 
 def test_a_switch_is_what_pyinfra_makes_of_the_word() -> None:
-    assert [truth(value) for value in (True, "true", "yes", 1, False, "false", "", 0, None)] == [True] * 4 + [False] * 5
+    words = (True, "true", "Yes", 1, "on", False, "false", "no", 0, "OFF")
+    assert [switch("restart", word) for word in words] == [True] * 5 + [False] * 5
+
+
+@pytest.mark.parametrize("word", ["nope", "", None, "never", 2])
+def test_what_is_neither_on_nor_off_becomes_none_of_the_two(word: object) -> None:
+    with pytest.raises(SpecError) as caught:
+        switch("restart", word)
+    assert caught.value.code == "switch-unreadable"
+    assert "yes or no" in str(caught.value)
+
+
+def test_seconds_are_digits() -> None:
+    assert [seconds("apt_lock_wait", value) for value in (0, "300", " 5 ")] == [0, 300, 5]
+    for value in ("2m", "-1", "1.5", "", "٣"):
+        with pytest.raises(SpecError) as caught:
+            seconds("apt_lock_wait", value)
+        assert caught.value.code == "seconds-unreadable"
+
+
+def test_a_name_that_is_nearly_ours_is_refused_and_others_are_not() -> None:
+    names(["restart", "ssh_user", "environment", "team"], {"restart", "confirm_data"})
+    for given, meant in (("confirm-data", "confirm_data"), ("confrim_data", "confirm_data"), ("restat", "restart")):
+        with pytest.raises(SpecError) as caught:
+            names([given], {"restart", "confirm_data"})
+        assert caught.value.code == "data-unknown"
+        assert meant in str(caught.value)
 
 
 def test_every_hazard_of_the_code_can_be_consented_to_and_nothing_else() -> None:

@@ -157,6 +157,27 @@ def test_a_server_that_was_never_started_has_no_pidfile_of_its_neighbour(tmp_pat
     assert state.started == (("here:1", "abc"),)
 
 
+def test_a_hosts_own_addresses(tmp_path: Path, path: str) -> None:
+    own = look(blueprint(tmp_path / "base", 23090), path).own
+    told = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout
+    assert {line.split()[3].partition("/")[0] for line in told.splitlines()} <= set(own)
+
+
+def test_what_a_drill_has_left_is_seen_unless_it_cut_nothing(tmp_path: Path, path: str) -> None:
+    cluster = f"drilled-{os.getpid()}"
+    wanted = replace(blueprint(tmp_path / "base", 23090), cluster=cluster)
+    assert look(wanted, path).drill == ""
+    left = Path("/run" if os.getuid() == 0 else "/tmp") / f"shardwright-drill-{os.getuid()}-{cluster}"
+    left.mkdir()
+    try:
+        (left / "script").write_text("SW_NAME=c\nSW_KIND=zone\n")
+        assert look(wanted, path).drill == str(left)
+        (left / "script").write_text("SW_NAME=c\nSW_KIND=process\n")
+        assert look(wanted, path).drill == ""
+    finally:
+        shutil.rmtree(left)
+
+
 def test_a_stranger_on_a_port_is_found_without_a_pidfile(tmp_path: Path, path: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

@@ -46,6 +46,37 @@ def test_servers_that_cluster_yml_names_no_more(
     assert "(systemctl disable --now shardwright-captured@6380.service shardwright-captured@6382.service)" in text
 
 
+def test_a_removal_that_would_leave_servers_without_their_unit(
+    environment: Environment, blueprint: Blueprint, running: HostState
+) -> None:
+    host = environment.spec.hosts[0]
+    assert preflight.half_named(host, blueprint, replace(running, adopted=(6379,))) == ()
+    assert preflight.half_named(host, blueprint, replace(running, adopted=())) == ()
+    (error,) = preflight.half_named(host, blueprint, replace(running, adopted=(6379, 6400)))
+    assert (error.code, error.exit_code) == ("removal-incomplete", 4)
+    assert "on port 6400," in error.message
+    assert "nothing was removed" in error.message
+    assert "ports: [6379, 6400]" in error.hint
+
+
+def test_a_host_that_is_another_one(
+    environment: Environment, blueprint: Blueprint, bare: HostState, running: HostState
+) -> None:
+    other = ("127.0.0.0", "127.0.0.1", "10.213.0.12", "::1", "fe80::1")
+    text = only(refused(environment, blueprint, replace(bare, own=other)), "address-not-there")
+    assert "gives it 10.213.0.11, and the host that answers has 10.213.0.12:" in text
+    assert refused(environment, blueprint, replace(bare, own=(*other, "10.213.0.11"))) == ()
+    assert refused(environment, blueprint, replace(running, own=other)) == (), (
+        "a server that runs there is judged by itself"
+    )
+    only(refused(environment, blueprint, replace(bare, own=("127.0.0.1",))), "address-not-there")
+
+
+def test_a_host_that_a_drill_has_cut_off(environment: Environment, blueprint: Blueprint, running: HostState) -> None:
+    state = replace(running, drill="/run/shardwright-drill-0-captured")
+    assert "sh /run/shardwright-drill-0-captured/script" in only(refused(environment, blueprint, state), "drill-left")
+
+
 def test_a_look_that_ended_early(environment: Environment, blueprint: Blueprint, bare: HostState) -> None:
     state = replace(bare, complete=False, silent=("disks (late)",))
     assert "disks (late)" in only(refused(environment, blueprint, state), "look-failed")

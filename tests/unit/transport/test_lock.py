@@ -11,7 +11,7 @@ import pytest
 
 from shardwright.adapters import lock
 from shardwright.adapters.ssh import SshTunnels
-from shardwright.errors import PlanError
+from shardwright.errors import ObservationError, PlanError
 from shardwright.model.report import Severity
 from shardwright.model.spec import ClusterSpec, EngineChoice, HostSpec, Product, Ssh
 
@@ -71,3 +71,21 @@ def test_without_ssh_there_is_a_warning_and_no_refusal() -> None:
     assert "ssh to h1" in warning.message
     assert "would not be noticed" in warning.message
     assert warning.hint
+
+
+def test_a_sudo_that_wants_a_password_is_told_as_that(tmp_path: Path) -> None:
+    """By a `sudo` and an `id` of the test's own, run as the host would."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name, text in (
+        ("sudo", "echo 'sudo: a password is required' >&2; exit 1"),
+        ("id", '[ "$1" = -u ] && echo 1000 || echo ann'),
+    ):
+        (place / name).write_text(f"#!/bin/sh\n{text}\n")
+        (place / name).chmod(0o755)
+    program = lock.words(spec("asked", connect="").hosts[0], "asked")
+    with pytest.raises(ObservationError) as refused:
+        lock.confirm(lock.on_this_machine(["env", f"PATH={place}:/usr/bin:/bin", *program]), "h1 (127.0.0.1)", "asked")
+    assert refused.value.code == "sudo-refused"
+    assert "ann may not use sudo without a password (sudo: a password is required)" in refused.value.message
+    assert refused.value.hint == "put into /etc/sudoers.d/shardwright: ann ALL=(root) NOPASSWD: ALL"

@@ -174,6 +174,21 @@ _OTHERS = table(
             "It is misspelt, or it is the code of an error that no consent can allow.",
             "Give the name as the refusal has it: --allow NAME, --data allow=NAME,NAME, cluster_allow: [NAME].",
         ),
+        "data-unknown": (
+            "--data has a name that is nearly one of shardwright's.",
+            "A typing error. pyinfra takes any name, and the run would go on as if nothing had been asked.",
+            "Write the name as the message has it; docs/deploying.md lists all.",
+        ),
+        "switch-unreadable": (
+            "An option of --data that is switched on or off has another value.",
+            "A typing error. What is neither must not become one of the two by chance.",
+            "Write yes or no.",
+        ),
+        "seconds-unreadable": (
+            "A number of seconds in --data is no whole number.",
+            "A unit was written with it, or a typing error.",
+            "Write the digits alone: --data apt_lock_wait=300.",
+        ),
         "code-unknown": (
             "The code that should be explained is not one of shardwright's.",
             "A typing error, or a code of another version.",

@@ -177,9 +177,33 @@ _LOOKING = table(
             "Run it again without.",
         ),
         "option-refused": (
-            "An option of pyinfra was given with which a failed host would not stop the others.",
-            "--no-wait, --serial or --retry. A cluster could be called proved although a host failed.",
-            "Run the same command without it.",
+            "An option was given with which a host that is not fit, or fails, would not stop the others.",
+            "pyinfra's --no-wait, --serial or --retry; a play's serial, or its strategy free or host_pinned. A cluster "
+            "could be called proved although a host failed, or be half formed and never go on.",
+            "Run the same command without it. Ansible takes a strategy from ansible.cfg and ANSIBLE_STRATEGY, too.",
+        ),
+        "limit-matches-nothing": (
+            "--limit or --exclude names no host, or both leave none.",
+            "A typing error, or several names with commas: pyinfra takes one name, group or pattern an option. It would go "
+            "on without it, and a run of no host ends with 0.",
+            "Give names as in cluster.yml: --limit h1 --limit h2.",
+        ),
+        "address-not-there": (
+            "A host does not have the address that cluster.yml gives it.",
+            "Another host is entered under its name: connect, ansible_host or ~/.ssh/config lead elsewhere, or two lines of "
+            "cluster.yml are mixed up. Or only a router knows the address (NAT), and servers can't listen on it.",
+            "Find out which host answers there (ip -br address), and correct the line.",
+        ),
+        "drill-left": (
+            "A drill has cut a host off, and has not mended it yet.",
+            "The drill is at work, or was killed (kill -9, the machine that ran it died).",
+            "Wait: a timer there mends it in a few minutes. Or run the command of the message there.",
+        ),
+        "removal-incomplete": (
+            "A host has servers of this cluster on ports that cluster.yml does not name, so nothing is removed.",
+            "ports or instances was made smaller, or the ports were moved. They use the same unit, guard and engine: they "
+            "would run on without them, and be gone after the next boot, with their data left.",
+            "Name their ports again and remove; or stop them by hand and delete their files, as the message says.",
         ),
         "disk-full": (
             "A file system has too little room.",

@@ -6,6 +6,7 @@ The order of the checks is the order in which a person would want to hear of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from ...errors import ObservationError, PlanError, ShardwrightError
 from ...model.blueprint import Blueprint, Instance, PackageSource
@@ -14,7 +15,6 @@ from ..verification.disks import USUAL_CLIENTS
 from .changes import is_running, packages_for, server_process
 from .continuity import breaks
 from .questions import disk_place, parent
-from .removal import unnamed
 from .state import DiskState, HostState
 from .words import subject
 
@@ -37,8 +37,11 @@ def refusals(spec: ClusterSpec, host: HostSpec, blueprint: Blueprint, state: Hos
         return (no_root(host, state),)
     if blind := [part for part in state.silent if part.partition(" ")[0] in NEEDED]:
         return (_hanging(who, blueprint, blind),)
+    if state.drill:
+        return (_drilled(who, state),)
     found = [
         *_system(who, blueprint, state),
+        *_address(who, blueprint, state),
         *_files(who, spec, blueprint, state),
         *_paths(who, blueprint, state),
         *_ports(who, blueprint, state),
@@ -50,12 +53,11 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     """(code, text) of what the operator should know: disks and memory that are small for the settings, gaps in the look,
     servers that nobody looks after."""
     found = []
-    if left := unnamed(blueprint, state):
-        ports = f"port{'s' if len(left) > 1 else ''} {', '.join(map(str, left))}"
+    if unnamed := _unnamed(blueprint, state):
         text = (
-            f"servers of {blueprint.cluster} were put there on {ports}, which cluster.yml does not name any more: no deploy "
-            f"looks after them, and deploy/remove.py leaves them; stop them ({_stopping(blueprint, left)}), and delete "
-            f"their files (<port>.*) in {parent(blueprint.instances[0].config)}, or name them again"
+            f"servers of {blueprint.cluster} were put there on {_ports_in_words(unnamed)}, which cluster.yml does not name "
+            f"any more: no deploy looks after them, and deploy/remove.py refuses to begin; {_parting(blueprint, unnamed)}, "
+            "or name them again"
         )
         found.append(("servers-unnamed", text))
     if state.silent:
@@ -79,7 +81,7 @@ def cautions(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -> tuple
     return tuple(found)
 
 
-def _stopping(blueprint: Blueprint, ports: tuple[int, ...]) -> str:
+def _stopping(blueprint: Blueprint, ports: list[int]) -> str:
     """The command that stops servers of this cluster on the host, as on its other ports."""
     if blueprint.manager is ServiceManager.DIRECT:
         return f"{blueprint.control} stop {' '.join(map(str, ports))}"
@@ -183,6 +185,45 @@ def _short_of_files(spec: ClusterSpec, blueprint: Blueprint, state: HostState) -
     )
 
 
+def half_named(host: HostSpec, blueprint: Blueprint, state: HostState) -> tuple[ShardwrightError, ...]:
+    """Why a removal may not begin: servers whose unit and guard it would take, and which it would leave running."""
+    unnamed = _unnamed(blueprint, state)
+    if not unnamed:
+        return ()
+    named = ", ".join(map(str, sorted({i.endpoint.port for i in blueprint.instances} | set(unnamed))))
+    text = (
+        f"{subject(host)}: {blueprint.cluster} has servers there on {_ports_in_words(unnamed)}, which cluster.yml does not "
+        "name any more: they would be left without their unit, and run on; nothing was removed"
+    )
+    hint = f"name them again (ports: [{named}]), then remove; or {_parting(blueprint, unnamed)}"
+    return (PlanError("removal-incomplete", text, hint=hint),)
+
+
+def _unnamed(blueprint: Blueprint, state: HostState) -> list[int]:
+    """Ports of servers that were put on the host, and that the blueprint does not have."""
+    return sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances})
+
+
+def _ports_in_words(ports: list[int]) -> str:
+    return f"port{'s' if len(ports) > 1 else ''} {', '.join(map(str, ports))}"
+
+
+def _parting(blueprint: Blueprint, ports: list[int]) -> str:
+    """How a person takes such servers off."""
+    where = parent(blueprint.instances[0].config)
+    return f"stop them ({_stopping(blueprint, ports)}), and delete their files (<port>.*) in {where}"
+
+
+def _drilled(who: str, state: HostState) -> ShardwrightError:
+    return PlanError(
+        "drill-left",
+        f"{who}: a drill has cut it off and has not mended it yet ({state.drill}): it is at work, or was killed; "
+        "nothing was changed",
+        hint="wait: the host mends itself in a few minutes; or at once, there: sudo env SW_VERB=lift sh "
+        f"{state.drill}/script",
+    )
+
+
 def no_root(host: HostSpec, state: HostState) -> ShardwrightError:
     """Why we may not act as root there, with the rule that would let us."""
     who = subject(host)
@@ -210,6 +251,26 @@ def _system(who: str, blueprint: Blueprint, state: HostState) -> Iterator[Shardw
             "no-systemd",
             f"{who}: cluster.yml wants systemd, and it does not run there (init: {state.init}); nothing was changed",
             hint="service_manager: auto or direct",
+        )
+
+
+def _address(who: str, blueprint: Blueprint, state: HostState) -> Iterator[ShardwrightError]:
+    """Before anything is written: what is made on a host that is another one would carry the wrong node's mark for good."""
+    lacking = {
+        i.endpoint.host
+        for i in blueprint.instances
+        if i.endpoint.host not in state.own
+        and not ip_address(i.endpoint.host).is_loopback
+        and not is_running(i, state, blueprint.manager)
+    }
+    if state.own and lacking:
+        seen = [a for a in state.own if not (ip_address(a).is_loopback or ip_address(a).is_link_local)]
+        yield PlanError(
+            "address-not-there",
+            f"{who}: cluster.yml gives it {', '.join(sorted(lacking))}, and the host that answers has "
+            f"{', '.join(seen) or 'no address but loopback'}: its servers could not listen; nothing was changed",
+            hint="see which host is entered under that name (address and connect in cluster.yml, ansible_host, "
+            "~/.ssh/config); two may be mixed up",
         )
 
 

@@ -38,6 +38,7 @@ def _questions(blueprints: tuple[Blueprint, ...]) -> dict[str, str]:
     data = [disk_place(first, i) for i in every]
     places = [d.path for b in blueprints for d in b.directories] + [f.path for b in blueprints for f in b.files]
     return {
+        "SW_CLUSTER": first.cluster,
         "SW_PACKAGES": _lines(packages),
         "SW_SERVER": first.engine.server,
         "SW_BUNDLE_CURRENT": source.current if isinstance(source, BundleSource) else "",

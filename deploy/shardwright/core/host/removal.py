@@ -2,7 +2,7 @@
 
 Data is left unless the cluster's name was given for it. So are packages, their masked services, mounts and kernel values:
 they are the host's, and something else may have come to rely on them. The system user goes only with the data, because
-files would belong to nobody. What all servers share stays, too, while some are there that `cluster.yml` names no more.
+files would belong to nobody.
 """
 
 from __future__ import annotations
@@ -40,11 +40,6 @@ def left_behind(blueprint: Blueprint, state: HostState) -> tuple[str, ...]:
     return tuple(i.data for i in blueprint.instances if state.path(i.data).kind == "directory")
 
 
-def unnamed(blueprint: Blueprint, state: HostState) -> tuple[int, ...]:
-    """Ports of this cluster's servers on the host that `cluster.yml` does not name any more."""
-    return tuple(sorted(set(state.adopted) - {i.endpoint.port for i in blueprint.instances}))
-
-
 def _services(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
     manager = blueprint.manager
     running = [i for i in blueprint.instances if is_running(i, state, manager)]
@@ -63,9 +58,7 @@ def _services(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
 
 
 def _files(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
-    others = unnamed(blueprint, state)  # they run with what all servers share: their program, guard, unit
-    own = {i.config for i in blueprint.instances}
-    there = [f.path for f in blueprint.files if state.path(f.path).kind == "file" and (not others or f.path in own)]
+    there = [f.path for f in blueprint.files if state.path(f.path).kind == "file"]
     beside = [i.config.removesuffix(".conf") for i in blueprint.instances]
     marks = [name + ending for name in beside for ending in (".expected", ".named", ".nodes.conf")]
     logs = [i.log for i in blueprint.instances if i.log]
@@ -74,7 +67,7 @@ def _files(blueprint: Blueprint, state: HostState) -> Iterator[Change]:
         text = f"remove {len(there)} files: {', '.join(there)}"
         yield Change(Removal.FILES, text, Remove(("drop_units", *there, *marks, *logs, *running)))
     source = blueprint.engine.source
-    if isinstance(source, BundleSource) and not others and state.bundle_current is not None:
+    if isinstance(source, BundleSource) and state.bundle_current is not None:
         prefix = source.target.rsplit("/", 1)[0]
         yield Change(Removal.FILES, f"remove {source.current}", Remove(("drop_bundle", source.current, prefix)))
 

@@ -121,6 +121,8 @@ class HostState:
         memory_kib, available_kib: MemTotal, MemAvailable.
         oom_kills: processes that the kernel has killed for lack of memory since it started; in a container, of its machine.
         files: how many files a process of ours may open at most; 0 where that is not known or has no limit.
+        own: the host's addresses; empty where they are not known.
+        drill: the directory of a drill that has cut the host off and not mended it yet; empty without one.
         packages: installed ones of those asked for, with versions.
         engine: first line of the server binary's ``--version``; empty where there is no such binary.
         server: that binary's path without links.
@@ -151,7 +153,9 @@ class HostState:
     available_kib: int = 0
     oom_kills: int = 0
     files: int = 0
+    own: tuple[str, ...] = ()
     policy_leftover: bool = False
+    drill: str = ""
     packages: tuple[tuple[str, str], ...] = ()
     engine: str = ""
     server: str = ""
@@ -272,7 +276,9 @@ class _Reader:
             available_kib=_number(self.one("available")[0]),
             oom_kills=_number(self.one("oom-kills")[0]),
             files=_number(self.one("files")[0]),
+            own=self._own(),
             policy_leftover=bool(self.all("policy-leftover")),
+            drill=self.one("drill")[0],
             packages=tuple((r[0], r[1]) for r in self.all("package")),
             engine=self.one("engine")[0],
             server=self.one("engine")[1],
@@ -302,6 +308,17 @@ class _Reader:
             silent=tuple(f"{r[0]} ({'late' if r[1] in ('124', '137') else r[1]})" for r in self.all("silent")),
             complete=bool(self.all("end")),
         )
+
+    def _own(self) -> tuple[str, ...]:
+        """IPv6 addresses stand in /proc/net/if_inet6 as 32 digits, in order; the others are written out."""
+        said = [r[0] for r in self.all("address")]
+        found = []
+        for text in said:
+            try:
+                found.append(str(ip_address(bytes.fromhex(text) if len(text) == 32 else text)))
+            except ValueError:
+                continue
+        return tuple(dict.fromkeys(found))
 
     def _paths(self) -> tuple[tuple[str, PathState], ...]:
         sums = {r[1]: r[0] for r in self.all("sum")}

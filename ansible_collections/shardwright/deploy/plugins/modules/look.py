@@ -12,7 +12,8 @@ author: The shardwright authors (@shardwright)
 description:
   - Looks at the host in one ssh session and changes nothing. Fails where nothing may be changed there, for instance because
     a port is taken, a disk is full, or another engine runs.
-  - As first task of a play with C(any_errors_fatal) it keeps a play from changing one host while another is not fit.
+  - As first task of a play with C(any_errors_fatal) it keeps a play from changing one host while another is not fit. So it
+    refuses plays with C(serial), and with a strategy by which each host goes at its own pace.
 options:
   spec:
     description: Path of cluster.yml on the control machine.
@@ -28,6 +29,14 @@ options:
     elements: str
     choices: [engine, mounts, ownership, files, kernel, services, identities]
     default: [engine, mounts, ownership, files, kernel, services, identities]
+  allow:
+    description: Hazards that are consented to later in the play; a name that there is not is refused here.
+    type: list
+    elements: str
+    default: []
+  reports:
+    description: Directory of the reports that the play writes; where that can't be done, nothing is begun.
+    type: path
 requirements:
   - the Python package shardwright, where ansible-core is installed; hosts need no Python
 attributes:

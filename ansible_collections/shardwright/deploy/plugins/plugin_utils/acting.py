@@ -8,7 +8,7 @@ from ansible.plugins.action import ActionBase
 
 try:
     # Here and not below: the main process imports this file before it forks a worker for every host and task.
-    from shardwright.ansible import cluster, hosts, remote, results
+    from shardwright.ansible import asking, cluster, hosts, remote, results
 except ImportError as error:
     MISSING = str(error)
 else:
@@ -45,6 +45,11 @@ class Acting(ActionBase):
         """The host's name in cluster.yml."""
         return given["host"] or task_vars.get("shardwright_host") or task_vars["inventory_hostname"]
 
+    def strategy(self):
+        """The play's; no variable has it."""
+        play = getattr(getattr(self._task, "_parent", None), "_play", None)
+        return str(getattr(play, "strategy", None) or "")
+
     def enter(self, command, stdin):
         """Run a command on the host; gives exit code, stdout, stderr."""
         try:
@@ -65,4 +70,4 @@ class Acting(ActionBase):
         return found
 
 
-__all__ = ["Acting", "STAGES", "cluster", "hosts"]
+__all__ = ["Acting", "STAGES", "asking", "cluster", "hosts"]

@@ -47,8 +47,15 @@ part_base() {
     /^oom_kill / { print "oom-kills\t" $2 }' /proc/meminfo /proc/stat /proc/vmstat
   # shellcheck disable=SC3045  # dash and busybox know -H and -n
   say files "$(ulimit -H -n 2>/dev/null)"
+  awk '/\|--/ { a = $2 } /host LOCAL/ && !said[a]++ { print "address\t" a }' /proc/net/fib_trie 2>/dev/null
+  awk '{ print "address\t" $1 }' /proc/net/if_inet6 2>/dev/null
   say ticks "$(getconf CLK_TCK 2>/dev/null || echo 100)"
   if [ -f /usr/sbin/policy-rc.d ] && grep -q 'shardwright: temporary' /usr/sbin/policy-rc.d; then say policy-leftover; fi
+  # What drill.sh leaves while a host is cut off; a process drill breaks nothing for longer than the service manager needs.
+  base=/run
+  if [ "$(id -u)" != 0 ]; then base=${XDG_RUNTIME_DIR:-/tmp}; fi
+  drill=$base/shardwright-drill-$(id -u)-$SW_CLUSTER
+  if [ -f "$drill/script" ] && ! grep -q '^SW_KIND=process$' "$drill/script"; then say drill "$drill"; fi
 }
 
 debs() { # <package>...
