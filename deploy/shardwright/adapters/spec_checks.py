@@ -22,6 +22,8 @@ from .spec_yaml import Path
 
 MAX_NODES = {"redis": 1_000, "valkey": 2_000, "bundled": 2_000}
 """What the engines' own documentation gives as the limit of a cluster."""
+LEAST_NODE_TIMEOUT = 500
+"""Milliseconds below which a pause that every server has now and then (a fork, a large key) would be a failover."""
 
 
 def check(draft: Draft) -> None:
@@ -230,6 +232,7 @@ def _settings(draft: Draft) -> None:
         found = f"{second}; {first} on line {draft.line(('settings', first))}"
         draft.refuse("setting-twice", ("settings", second), found, f"{lower} once: the servers ignore case", key=True)
     _min_replicas(draft, settings)
+    _node_timeout(draft, settings)
 
 
 def _case_twins(settings: dict[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -249,3 +252,11 @@ def _min_replicas(draft: Draft, settings: dict[str, str]) -> None:
             draft.refuse(
                 "never-writable", ("settings", name), found, f"at most {replicas}: else no write is ever taken"
             )
+
+
+def _node_timeout(draft: Draft, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        if name.lower() == "cluster-node-timeout" and value.isdecimal() and int(value) < LEAST_NODE_TIMEOUT:
+            hint = f"it is in milliseconds: {value} seconds are {int(value) * 1000}; the usual value is 15000"
+            wanted = f"at least {LEAST_NODE_TIMEOUT}: else each pause of a server is a failover"
+            draft.refuse("node-timeout-short", ("settings", name), f"{name} {value}", wanted, hint)

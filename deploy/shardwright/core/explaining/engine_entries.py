@@ -92,6 +92,11 @@ ENGINE_ENTRIES = table(
             "Servers ignore case, so that the last one would win.",
             "Keep one of them.",
         ),
+        "node-timeout-short": (
+            "cluster-node-timeout is so short that servers would be failed over for nothing.",
+            "It is in milliseconds; seconds were meant.",
+            "Write milliseconds: 15000 is usual; with less, failovers are quicker, and pauses are taken for deaths.",
+        ),
         "never-writable": (
             "min-replicas-to-write is higher than the number of replicas.",
             "A primary would then never take a write.",
