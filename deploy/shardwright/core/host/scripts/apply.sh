@@ -86,10 +86,10 @@ release_services() {
 one_index='Dir::Cache::srcpkgcache=' # apt would write its index, tens of megabytes, a second time for later runs
 
 apt() { # <seconds> <argument>...: waits for other users of apt and dpkg, not longer than that
-  end=$(($(date +%s) + $1))
+  end=$(($(seconds) + $1))
   shift
   while :; do
-    left=$((end - $(date +%s)))
+    left=$((end - $(seconds)))
     [ "$left" -gt 0 ] || left=1
     said=$(DEBIAN_FRONTEND=noninteractive apt-get -q -y -o "$one_index" -o DPkg::Lock::Timeout="$left" -o Dpkg::Options::=--force-confold \
       -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" 2>&1 </dev/null) && return 0
@@ -98,7 +98,7 @@ apt() { # <seconds> <argument>...: waits for other users of apt and dpkg, not lo
       *'dpkg was interrupted'*) dpkg --force-confold --configure -a >/dev/null 2>&1 </dev/null || break ;;
       *) break ;;
     esac
-    if [ "$(date +%s)" -ge "$end" ]; then
+    if [ "$(seconds)" -ge "$end" ]; then
       held=$(printf '%s\n' "$said" | grep 'Could not get lock' | tail -n 1)
       refuse apt-locked "${held#E: }" "wait until that process has ended, then run again; its lock was left alone"
     fi

@@ -33,8 +33,12 @@ damaged() { # <data directory>; a log on stdin: refuses where the server's last 
 as a replica; else restore a backup; never repair the only copy in place"
 }
 
+seconds() { # since the machine was started: setting its clock shortens and lengthens no wait
+  read -r up _ </proc/uptime && printf '%s\n' "${up%%.*}"
+}
+
 start_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
-  end=$(($(date +%s) + $1)) data=$2
+  end=$(($(seconds) + $1)) data=$2
   shift 2
   units=
   for pair in "$@"; do units="$units ${pair%=*}"; done
@@ -42,12 +46,12 @@ start_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecima
   {
     systemctl reset-failed $units 2>/dev/null
     systemctl start --no-block $units || return 1
-    timeout $((end - $(date +%s))) systemctl -q start $units 2>/dev/null # waits for them; how they are is asked below
+    timeout $((end - $(seconds))) systemctl -q start $units 2>/dev/null # waits for them; how they are is asked below
   }
   await_systemd "$end" "$data" "$@"
 }
 
-await_systemd() { # <end, seconds since 1970> <data directory with %> <unit>=<port in hexadecimal>...
+await_systemd() { # <end, as of seconds> <data directory with %> <unit>=<port in hexadecimal>...
   end=$1 data=$2
   shift 2
   for pair in "$@"; do
@@ -61,7 +65,7 @@ await_systemd() { # <end, seconds since 1970> <data directory with %> <unit>=<po
           refuse start-failed "$unit ended at once: ${why:-no words in its journal}" "journalctl -u $unit"
           ;;
       esac
-      if [ "$(date +%s)" -ge "$end" ]; then
+      if [ "$(seconds)" -ge "$end" ]; then
         listening "${pair##*=}" && break # it loads its data, which takes as long as it takes
         refuse start-late "$unit does not listen yet" "journalctl -u $unit"
       fi
@@ -97,7 +101,7 @@ start_direct() { # <control> <log with %> <data directory with %> <port>...
 }
 
 restart_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadecimal>...
-  end=$(($(date +%s) + $1)) data=$2
+  end=$(($(seconds) + $1)) data=$2
   shift 2
   units=
   for pair in "$@"; do units="$units ${pair%=*}"; done
@@ -105,7 +109,7 @@ restart_systemd() { # <seconds> <data directory with %> <unit>=<port in hexadeci
   {
     systemctl reset-failed $units 2>/dev/null
     ! systemctl show -p NeedDaemonReload --value $units | grep -q yes || systemctl daemon-reload || return 1
-    timeout $((end - $(date +%s))) systemctl -q restart $units 2>/dev/null # how they are is asked below
+    timeout $((end - $(seconds))) systemctl -q restart $units 2>/dev/null # how they are is asked below
   }
   await_systemd "$end" "$data" "$@"
 }
