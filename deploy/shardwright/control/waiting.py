@@ -95,12 +95,13 @@ class Waiter:
             alone = phase.until is Until.STARTED
             lacks = returning.lacks(state, {} if alone else not_whole(self._topology, state))
             if phase.until is Until.HANDED and returning.led(state):
-                gathering.refresh(lacks)  # who was led before tells the others only as its node timeout paces it
+                gathering.refresh(lacks)
             return state, lacks
         if phase.until is not Until.WHOLE:
             state = look(self._topology, self._transport)
             lacks = _CHECKS[phase.until](phase, self._topology, state)
-            if phase.until is Until.MOVED:
+            # Who led before tells the others only as its node timeout paces it.
+            if phase.until is Until.MOVED or (phase.until is Until.LED and returning.led(state)):
                 gathering.refresh(lacks)
             return state, lacks
         return self._whole(gathering)

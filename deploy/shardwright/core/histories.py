@@ -15,7 +15,8 @@ LACKING_HINT = (
 
 def lacks_keys(replica: NodeState, primary: NodeState) -> bool:
     """Whether a replica that says to be in step holds less than half of its primary's keys."""
-    return primary.view.keys >= FEW and 2 * replica.view.keys < primary.view.keys
+    in_step = replica.view.primary_link_up and not replica.view.syncing and not replica.view.loading
+    return in_step and primary.view.keys >= FEW and 2 * replica.view.keys < primary.view.keys
 
 
 def resumes(node: NodeState, primary: NodeState) -> bool:
