@@ -147,7 +147,7 @@ class TestOneAfterTheOther:
         assert changes_of(result) == pair.checked  # type: ignore[attr-defined]
         assert seen == []
         assert "can4ry-" not in result.out + result.err
-        assert pair.by_ansible.exec("journalctl | grep -c can4ry-; true").stdout.strip() == "0"
+        assert pair.by_ansible.exec("journalctl | grep -c can[4]ry-; true").stdout.strip() == "0"
         assert pair.pyinfra.run().proved
 
     def test_what_they_leave_is_equal(self, pair: Pair) -> None:
@@ -230,8 +230,8 @@ class TestOneAfterTheOther:
 
 
 def entered(host: LabHost) -> int:
-    """How many commands sudo has run for us, by the host's own journal: one a visit."""
-    said = host.exec("journalctl -q _COMM=sudo -o cat | grep -c 'COMMAND='; true").stdout
+    """How many commands sudo has run for us, by the host's own journal: one a visit, but for the question whether it may."""
+    said = host.exec("journalctl -q _COMM=sudo -o cat | grep 'COMMAND=' | grep -vc 'COMMAND=/usr/bin/true'; true").stdout
     return int(said.strip() or 0)
 
 
