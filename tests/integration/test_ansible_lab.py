@@ -231,7 +231,9 @@ class TestOneAfterTheOther:
 
 def entered(host: LabHost) -> int:
     """How many commands sudo has run for us, by the host's own journal: one a visit, but for the question whether it may."""
-    said = host.exec("journalctl -q _COMM=sudo -o cat | grep 'COMMAND=' | grep -vc 'COMMAND=/usr/bin/true'; true").stdout
+    said = host.exec(
+        "journalctl -q _COMM=sudo -o cat | grep 'COMMAND=' | grep -vc 'COMMAND=/usr/bin/true'; true"
+    ).stdout
     return int(said.strip() or 0)
 
 
