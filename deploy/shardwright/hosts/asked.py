@@ -24,20 +24,20 @@ from ..model.run import Command
 from .results import Run
 
 NAMES = frozenset(
-    {
-        *(
-            "allow",
-            "apt_lock_wait",
-            "bandwidth",
-            "confirm_data",
-            "confirm_drill",
-            "drill",
-            "drill_target",
-            "keep",
-            "plan",
-        ),
-        *("rebalance_primaries", "reports", "restart"),
-    }
+    [
+        "allow",
+        "apt_lock_wait",
+        "bandwidth",
+        "confirm_data",
+        "confirm_drill",
+        "drill",
+        "drill_target",
+        "keep",
+        "plan",
+        "rebalance_primaries",
+        "reports",
+        "restart",
+    ]
 )
 """What ``--data`` may have of ours."""
 UNSAFE_OPTIONS = ("--no-wait", "--serial", "--retry")

@@ -6,6 +6,7 @@ can be printed, compared and stored. No step holds a secret.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -270,6 +271,11 @@ class Phase:
     steps: tuple[Step, ...]
     until: Until
     limit: float
+
+
+def steps_of(phases: Iterable[Phase | None]) -> Iterator[Step]:
+    """The steps of those phases that there are, in order."""
+    return (step for phase in phases if phase is not None for step in phase.steps)
 
 
 @dataclass(frozen=True, slots=True)

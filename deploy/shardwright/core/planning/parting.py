@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...model.plan import Part, Phase, Replicate, Until
+from ...model.plan import Part, Phase, Replicate, Until, steps_of
 from ...model.state import ClusterState
 from ..histories import resumes
 
 
 def part_phase(state: ClusterState, following: Iterable[Phase | None]) -> Phase | None:
     """Before the phases that make replicas: those of their nodes that must take a full copy, and would not."""
-    replicates = [s for phase in following if phase is not None for s in phase.steps if isinstance(s, Replicate)]
+    replicates = [step for step in steps_of(following) if isinstance(step, Replicate)]
     steps = tuple(Part(s.node, s.primary) for s in replicates if resumes(state.nodes[s.node], state.nodes[s.primary]))
     return Phase("part histories", steps, Until.PARTED, 20.0) if steps else None

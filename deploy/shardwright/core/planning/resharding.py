@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...engines import engine_of
 from ...engines.product import Capability
-from ...engines.version import Version
-from ...errors import PlanError, SpecError
+from ...errors import PlanError
 from ...model.endpoint import Endpoint
 from ...model.plan import Hazard, MigrateSlots, Phase, Until
 from ...model.slots import SLOT_COUNT, SlotSet
-from ...model.state import ClusterState, NodeState
+from ...model.state import ClusterState
 from ...model.topology import Topology
+from ..abilities import able
 from ..verification.memory import memory_limit
 from .assigning import Assignment
 from .moving import Move, moves
@@ -88,15 +87,8 @@ def _worth_it(owned: Mapping[Endpoint, SlotSet], quotas: Mapping[Endpoint, int])
 
 def _step(move: Move, state: ClusterState) -> MigrateSlots:
     source, target = state.nodes[move[0]], state.nodes[move[1]]
-    atomic = _can_atomic(source) and _can_atomic(target)
+    atomic = all(able(end.view, Capability.ATOMIC_SLOT_MIGRATION) for end in (source, target))
     return MigrateSlots(move[0], source.id, move[1], target.id, target.view.address, move[2], atomic)
-
-
-def _can_atomic(node: NodeState) -> bool:
-    try:
-        return engine_of(node.view.product).can(Capability.ATOMIC_SLOT_MIGRATION, Version.parse(node.view.version))
-    except SpecError:
-        return False
 
 
 def _hazards(found: Sequence[Move], topology: Topology) -> Iterator[Hazard]:

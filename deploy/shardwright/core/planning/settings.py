@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...model.plan import Configure, Phase, Until
+from ...model.plan import Configure, Phase, Until, steps_of
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Topology
 from ..settings import differing, is_live
@@ -16,8 +16,7 @@ from ..settings import differing, is_live
 
 def settle_phase(topology: Topology, state: ClusterState, before: Iterable[Phase | None]) -> Phase | None:
     """Puts every live setting right, those included that phases `before` are about to change for a while."""
-    steps_before = (step for phase in before if phase is not None for step in phase.steps)
-    borrowed = {(s.node, s.setting) for s in steps_before if isinstance(s, Configure) and s.temporary}
+    borrowed = {(s.node, s.setting) for s in steps_of(before) if isinstance(s, Configure) and s.temporary}
     steps = tuple(
         step
         for node in topology.nodes

@@ -13,14 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...engines import engine_of
 from ...engines.product import Capability
-from ...engines.version import Version
-from ...errors import SpecError
 from ...model.endpoint import Endpoint
-from ...model.plan import Configure, FinishSlot, MigrateSlots, Phase, Until
+from ...model.plan import Configure, FinishSlot, MigrateSlots, Phase, Until, steps_of
 from ...model.slots import SlotSet
 from ...model.state import ClusterState, NodeState
+from ..abilities import able
 
 SETTING = "cluster-allow-replica-migration"
 
@@ -28,7 +26,7 @@ SETTING = "cluster-allow-replica-migration"
 def succeed_phase(state: ClusterState, moving: Iterable[Phase | None]) -> Phase | None:
     """Before the phases that move slots: their sources by key that keep some."""
     given: dict[Endpoint, SlotSet] = {}
-    for step in (step for phase in moving if phase is not None for step in phase.steps):
+    for step in steps_of(moving):
         if isinstance(step, FinishSlot):
             given[step.node] = given.get(step.node, SlotSet()) | SlotSet.of(step.slot)
         elif isinstance(step, MigrateSlots) and not step.atomic:
@@ -42,10 +40,4 @@ def succeed_phase(state: ClusterState, moving: Iterable[Phase | None]) -> Phase 
 
 
 def _stays_behind(node: NodeState) -> bool:
-    if node.view.settings.get(SETTING) != "no":
-        return False
-    try:
-        engine, version = engine_of(node.view.product), Version.parse(node.view.version)
-    except SpecError:
-        return True
-    return not engine.can(Capability.FOLLOWS_IN_SHARD, version)
+    return node.view.settings.get(SETTING) == "no" and not able(node.view, Capability.FOLLOWS_IN_SHARD)
