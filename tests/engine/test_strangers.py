@@ -194,7 +194,7 @@ def test_slots_of_a_shard_that_lost_everything_are_given_away_only_when_it_is_fo
         made.topology = replace(made.topology, live=with_short_timeout(made))
         made.converge()
         pairs = fill(made, 100)
-        old = made[1].execute_command("CLUSTER MYID")
+        old, other = (made[n].execute_command("CLUSTER MYID") for n in (1, 4))
         for n in (4, 1):
             made.servers[n].kill()
         eventually(lambda: "fail" in nodes_of(made[0])[old]["flags"], "it is failed")
@@ -202,11 +202,15 @@ def test_slots_of_a_shard_that_lost_everything_are_given_away_only_when_it_is_fo
             for file in made.servers[n].directory.iterdir():
                 file.unlink()
             made.servers[n].start()
-        eventually(lambda: "noaddr" in nodes_of(made[0])[old]["flags"], "its place is taken")
-        before = snapshot(made, (0, 2, 3, 5))
+        rest = (0, 2, 3, 5)
+        eventually(
+            lambda: all("noaddr" in nodes_of(made[n])[gone]["flags"] for n in rest for gone in (old, other)),
+            "everybody knows that their places are taken",
+        )
+        before = snapshot(made, rest)
         error = refused(made, "hazard-not-allowed", "loses-shard", "5,461 of 16,384 slots", old[:8], pace=10)
         assert "--allow loses-shard" in error.hint
-        assert snapshot(made, (0, 2, 3, 5)) == before
+        assert snapshot(made, rest) == before
         made.converge(allowed=["loses-shard"])
         assert made.deploy().healthy
         assert_proved(made)
