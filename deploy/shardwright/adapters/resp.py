@@ -50,6 +50,8 @@ LEAST_COMMANDS = 8
 """Commands that are worth a connection more."""
 MOST_WORDS = 500
 """Characters of a server's error that are kept."""
+_PROTECTED = "running in protected mode"
+"""What a server without a password says to other machines before it closes the connection."""
 
 
 class _Bounded(Connection):
@@ -231,7 +233,10 @@ def _read(connection: Connection) -> Reply:
     except (ConnectionError, TimeoutError):
         raise
     except ResponseError as error:
-        return ReplyError(printable(_server_text(error), MOST_WORDS))
+        text = _server_text(error)
+        if _PROTECTED in text.lower():
+            raise
+        return ReplyError(printable(text, MOST_WORDS))
 
 
 def _server_text(error: ResponseError) -> str:
@@ -248,6 +253,8 @@ def _silence(endpoint: Endpoint, error: Exception, timeout: float) -> Silence:
     if isinstance(error, BusyLoadingError):
         return Silence(endpoint, "loading", "the server is loading its data")
     text = printable(str(error))
+    if _PROTECTED in text.lower():
+        return Silence(endpoint, "protected", "it has no password, and in protected mode answers its own machine only")
     if isinstance(error, (ValueError, IndexError, RecursionError, MemoryError, InvalidResponse)):
         return Silence(endpoint, "unreadable", f"what answers there does not speak the protocol: {text}")
     if isinstance(error, (TimeoutError, socket.timeout)) or "timed out" in text.lower():

@@ -94,6 +94,7 @@ def _no_view(silence: Silence) -> ObservationError:
         "unauthorised": "give the cluster's password: --password-env NAME or --password-file FILE",
         "not-a-cluster-node": "it runs without cluster-enabled; name a node of a cluster",
         "refused": "is that the client port, and does the server run?",
+        "protected": "give its servers a password, or adopt them on their own machine",
     }
     return ObservationError(
         "adopt-no-view",

@@ -96,7 +96,7 @@ class NodeView:
 @dataclass(frozen=True, slots=True)
 class Silence:
     """A node that gave no view. `reason` is a stable code: ``refused``, ``timed-out``, ``unresolved``, ``unauthorised``,
-    ``not-a-cluster-node``, ``loading``, ``closed``, ``unreadable``, ``unreachable``."""
+    ``not-a-cluster-node``, ``loading``, ``closed``, ``unreadable``, ``unreachable``, ``protected``."""
 
     endpoint: Endpoint
     reason: str

@@ -76,6 +76,20 @@ def test_a_server_that_sends_each_reply_late_is_given_up() -> None:
     assert silence.reason == "timed-out"
 
 
+def test_a_server_in_protected_mode_says_why_it_does_not_answer() -> None:
+    """It sends one error whatever is asked, and closes."""
+
+    def deny(client: socket.socket, over: threading.Event) -> None:
+        client.sendall(
+            b"-DENIED Redis is running in protected mode because protected mode is enabled and no password\r\n"
+        )
+
+    silence = answer(deny, ("CLUSTER", "INFO"), ("PING",))
+    assert isinstance(silence, Silence)
+    assert silence.reason == "protected"
+    assert "no password" in silence.detail
+
+
 def test_a_reply_without_end_is_cut_off() -> None:
     def flood(client: socket.socket, over: threading.Event) -> None:
         client.sendall(b"$1000000000\r\n")
