@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.contract.bench import Bench
 from tests.contract.conftest import MakeBench
 
+from shardwright.core.parsing import parse_fields
 from shardwright.model.observation import Health, Role, Silence
 from shardwright.model.wire import ReplyError
 from shardwright.testing.accounting import TransportClient, Writer
@@ -178,6 +181,33 @@ def test_a_manual_failover_swaps_the_roles_under_a_new_epoch_and_loses_nothing(b
     b.ok(3, "SET b more")
     b.ok(0, "READONLY")
     b.until(lambda: b.ask(0, "GET b") == b"more", "the former primary copies")
+
+
+def test_redis_takes_a_replica_that_led_a_moment_ago_for_elected_by_its_old_votes(bench: MakeBench) -> None:
+    """Only by itself: the others go on with who leads. Valkey forgets the votes, and asks for new ones."""
+    b = bench(4, settings={"cluster-node-timeout": "3000"})
+    b.form(3, 1)
+
+    def requests() -> int:
+        return int(parse_fields(b.text(3, "CLUSTER INFO")).get("cluster_stats_messages_auth-req_sent", "0"))
+
+    assert requests() == 0
+    assert b.text(0, "CLIENT LIST TYPE MASTER") == ""
+    assert " flags=M " in b.text(3, "CLIENT LIST TYPE MASTER")
+    for heir in (3, 0):
+        b.ok(heir, "CLUSTER FAILOVER")
+        b.until(lambda heir=heir: len(b.peer(heir, heir).slots) == 5461, "it leads")  # type: ignore[misc]
+        b.until(lambda: b.whole(0, 1, 2, 3), "the cluster is whole")
+    before = requests()
+    assert before > 0
+    assert re.search(r" age=[0-2] ", b.text(3, "CLIENT LIST TYPE MASTER"))
+    b.ok(3, "CLUSTER FAILOVER")
+    if b.valkey:
+        b.until(lambda: len(b.peer(1, 3).slots) == 5461, "it leads, and others know")
+        assert requests() > before
+    else:
+        b.stays(lambda: not b.peer(1, 3).slots, "nobody gives it slots", 2)
+        assert requests() == before
 
 
 def test_a_dead_primary_is_failed_by_all_and_replaced_and_comes_back_as_a_replica(bench: MakeBench) -> None:

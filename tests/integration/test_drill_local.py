@@ -119,7 +119,7 @@ def test_a_host_mends_itself_when_nobody_is_left_to_do_it(local: Local, tmp_path
     words = ["sh", str(tmp_path / "script"), str(tmp_path)]
     done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert "struck" in done.stdout, done
-    assert not up(port)
+    wait_for(lambda: not up(port), 4)
     wait_for(lambda: up(port))
     places = (tmp_path, Path("/run"))
     wait_for(lambda: not any([*place.glob(f"shardwright-drill-*-{local.name}")] for place in places))

@@ -18,7 +18,7 @@ from ..core.report_text import count
 from ..errors import ApplyError, ShardwrightError
 from ..model.endpoint import NodeId
 from ..model.observation import Role
-from ..model.plan import Configure, Forget, Meet, Part, Phase, Plan, Replicate, Restart, SetEpoch, Until
+from ..model.plan import Configure, Failover, Forget, Meet, Part, Phase, Plan, Replicate, Restart, SetEpoch, Until
 from ..model.progress import Moment, Progress, ProgressEvent, silent
 from ..model.saved_plan import SavedPlan
 from ..model.secret import Secret
@@ -28,6 +28,7 @@ from ..ports import BusProber, Clock, Supervisor, Transport
 from .aging import Ages, aged_by_view, ages
 from .applying import Refusal, send
 from .diagnosing import bus_error, unmet_error
+from .electing import Elections
 from .observing import look, refit
 from .restarting import other_part, restart
 from .rotating import Rotation
@@ -45,8 +46,6 @@ DISPUTE_LIMIT = 10.0
 """Seconds in which two claims of one slot may settle: an owner that just gave it away may not have heard of it yet."""
 LOADING_LIMIT = 3600.0
 """Seconds that a server may load its data."""
-FAILOVER_AGAIN = 6.0
-"""Seconds after which a manual failover is asked for again: servers give one up after 5. One that leads refuses it."""
 _TOO_FEW_FILES = "operating system is not able to handle the specified number of clients"
 _UNCONFIRMED = "NOREPLICAS"
 _STARTING = frozenset({"refused", "loading", "closed"})
@@ -211,6 +210,8 @@ def _run(
         closed = means.prober.probe(before.nodes, before.nodes)
         if closed:
             raise bus_error(closed)
+    elections = Elections(phase, before, means.transport, means.clock, means.progress)
+    elections.await_turn()
     refusals = _send(phase, before, means)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
     again = [r for r in refusals if _overtaken(r) or _taken_at_start(r, known, means.restarts) or (r.lost and not last)]
@@ -219,13 +220,9 @@ def _run(
         means.progress(ProgressEvent(Moment.WAITING, phase.name, f"{again[0].step}: {again[0].message}; looking again"))
         return None
 
-    asked = means.clock.now()
-
     def retry() -> bool:
-        nonlocal asked
-        if phase.until in (Until.LED, Until.HANDED) and means.clock.now() - asked > FAILOVER_AGAIN:
+        if elections.again():
             _send(phase, before, means)
-            asked = means.clock.now()
         if not later:
             return False
         again = _send(replace(phase, steps=tuple(later)), before, means)
@@ -274,7 +271,9 @@ def _can_wait(refusal: Refusal) -> bool:
 
 def _overtaken(refusal: Refusal) -> bool:
     """Gossip that an earlier run began introduced the node between our look and our step, and it has no need of a number;
-    or it became a replica by itself meanwhile."""
+    or it became a replica, or a primary, by itself meanwhile."""
+    if isinstance(refusal.step, Failover):
+        return "to a replica" in refusal.message
     if isinstance(refusal.step, Part):
         return refusal.message.startswith("READONLY")
     return isinstance(refusal.step, SetEpoch) and "does not know any other node" in refusal.message

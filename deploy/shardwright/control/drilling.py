@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.drilling import choose, drill_findings
+from ..core.electing import failover_limit, node_timeout
 from ..core.verification.copies import primary_of
 from ..core.verification.survival import leading_nodes
 from ..errors import PlanError
@@ -25,7 +26,8 @@ from ..ports import Command, Fault, Load
 from .accounting import Client, Writer
 from .applying import send
 from .canary import key_in
-from .converging import FAILOVER_AGAIN, Means
+from .converging import Means
+from .electing import Elections
 from .observing import look, look_fitted
 from .run import Proof, prove
 from .waiting import Waiter
@@ -88,11 +90,6 @@ def drill(
 def served_limit(topology: Topology) -> float:
     """Seconds that a fault lasts at the most while the shards do not take writes again."""
     return 30.0 + 2 * node_timeout(topology)
-
-
-def node_timeout(topology: Topology) -> float:
-    """Of the servers, in seconds."""
-    return int(dict(topology.live).get("cluster-node-timeout", "15000")) / 1000
 
 
 def _require_whole(findings: Iterable[Finding]) -> None:
@@ -188,25 +185,26 @@ def _await_whole(topology: Topology, state: ClusterState, means: Means) -> str:
 
 
 def _give_back(topology: Topology, state: ClusterState, means: Means, moved: Iterable[tuple[Node, Node]]) -> None:
-    """Lets those lead again that did before, one after the other; where that fails, the proof says what is wrong with it.
-
-    A primary votes once in two node timeouts for the same shard: a first request may come too early.
-    """
-    waiter, clock = Waiter(topology, means.transport, means.clock, means.progress), means.clock
+    """Lets those lead again that did before, one after the other; where that fails, the proof says what is wrong with it."""
     for was, leads in moved:
-        phase = Phase(
-            "hand back", (Failover(was.endpoint, leads.endpoint),), Until.LED, 30.0 + 3 * node_timeout(topology)
-        )
-        asked = -FAILOVER_AGAIN
+        phase = Phase("hand back", (Failover(was.endpoint, leads.endpoint),), Until.LED, failover_limit(topology))
+        _hand_back(phase, topology, state, means)
 
-        def ask(phase: Phase = phase) -> bool:
-            nonlocal asked
-            if clock.now() - asked > FAILOVER_AGAIN:
-                send(phase, means.transport, means.password, clock=clock, progress=means.progress)
-                asked = clock.now()
-            return False
 
-        waiter.wait(phase, state, ask)
+def _hand_back(phase: Phase, topology: Topology, state: ClusterState, means: Means) -> None:
+    elections = Elections(phase, state, means.transport, means.clock, means.progress)
+
+    def ask() -> None:
+        send(phase, means.transport, means.password, clock=means.clock, progress=means.progress)
+
+    def again() -> bool:
+        if elections.again():
+            ask()
+        return False
+
+    elections.await_turn()
+    ask()
+    Waiter(topology, means.transport, means.clock, means.progress).wait(phase, state, again)
 
 
 def _read_back(

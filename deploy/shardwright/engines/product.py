@@ -39,6 +39,8 @@ class Capability(StrEnum):
     MULTI_CONFIG_SET = "config-set-several"
     FOLLOWS_IN_SHARD = "cluster-primary-follows-in-shard"
     """A primary that lost its last slot follows a member of its shard that took some, whatever others took meanwhile."""
+    FORGETS_VOTES = "cluster-replica-forgets-votes"
+    """A replica of a new primary keeps no votes of its last election, so it is not taken for elected by them."""
 
 
 _SINCE: Mapping[Capability, Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -50,6 +52,7 @@ _SINCE: Mapping[Capability, Mapping[str, tuple[int, int]]] = MappingProxyType(
         Capability.ATOMIC_SLOT_MIGRATION: {"valkey": (9, 0)},
         Capability.MULTI_CONFIG_SET: {"redis": (7, 0), "valkey": (7, 2)},
         Capability.FOLLOWS_IN_SHARD: {"valkey": (8, 1)},
+        Capability.FORGETS_VOTES: {"valkey": (8, 1)},
     }
 )
 

@@ -229,6 +229,17 @@ def _info(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
     return fake_reports.info(s, {w.decode("latin-1").lower() for w in argv[1:]}).encode()
 
 
+def _client(s: FakeServer, _session: Session, argv: list[bytes]) -> Reply:
+    """CLIENT LIST TYPE MASTER: the link to its primary, while it is up."""
+    if [w.upper() for w in argv[1:]] != [b"LIST", b"TYPE", b"MASTER"]:
+        return SYNTAX
+    link = s.copying.link
+    if link is None or not link.online:
+        return b""
+    age = int(s.clock.now() - link.began)
+    return f"id=3 addr={s.peers[s.myself.primary_id or ''].at[0]} age={age} idle=0 flags=M db=0\n".encode()
+
+
 def _dbsize(s: FakeServer, _session: Session, _argv: list[bytes]) -> Reply:
     return len(s.store)
 
@@ -291,6 +302,7 @@ COMMANDS: dict[str, Spec] = {
     "acl": Spec(fake_admin.acl, 2),
     "config": Spec(fake_admin.config, 2),
     "info": Spec(_info, 1),
+    "client": Spec(_client, 2),
     "role": Spec(_role, 1, 1),
     "memory": Spec(_memory, 3, 3, keys=_second),
     "dump": Spec(_dump, 2, 2, keys=_one),
@@ -311,6 +323,7 @@ READS: Final = frozenset(
         "wait",
         "auth",
         "info",
+        "client",
         "role",
         "memory",
         "dump",

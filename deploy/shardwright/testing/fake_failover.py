@@ -20,7 +20,10 @@ MANUAL_LIMIT = 5.0
 
 @dataclass
 class Election:
-    """Where a failover stands: at a replica who votes for it, at a primary whom it makes way for."""
+    """Where a failover stands: at a replica who votes for it, at a primary whom it makes way for.
+
+    The votes outlive it: only after four node timeouts they are asked for anew. Newer Valkey forgets them with its primary.
+    """
 
     at: float = -1e9
     epoch: int = 0
@@ -31,12 +34,16 @@ class Election:
     pause_until: float = 0.0
     wanted_by: str = ""
 
+    def end_manual(self) -> None:
+        """The manual failover is over, whatever came of it."""
+        self.manual_until, self.manual_offset, self.pause_until, self.wanted_by = 0.0, -1, 0.0, ""
+
 
 def cron(s: FakeServer) -> None:
     """A replica's look at whether it should stand for election."""
     e, now = s.election, s.clock.now()
     if e.manual_until and now > e.manual_until:
-        e = s.election = Election()
+        e.end_manual()
     primary = s.peers.get(s.myself.primary_id or "")
     manual = bool(e.manual_until)
     ready = manual and e.manual_offset >= 0 and s.copying.offset >= e.manual_offset
@@ -56,7 +63,7 @@ def _too_old(s: FakeServer) -> bool:
 def _stand(s: FakeServer, manual: bool) -> None:
     e, now = s.election, s.clock.now()
     limit = max(s.timeout * 2, 2.0)
-    if now - e.at > limit * 2 or (manual and not e.sent and e.at < 0):
+    if now - e.at > limit * 2:
         e.at = now if manual else now + 0.5 + s.random.random() / 2 + _rank(s)
         e.sent, e.votes = False, 0
         if not manual:
@@ -68,7 +75,7 @@ def _stand(s: FakeServer, manual: bool) -> None:
     if not e.sent:
         s.current_epoch += 1
         e.epoch, e.sent = s.current_epoch, True
-        fake_gossip.broadcast(s, fake_gossip.message(s, Kind.ASK_VOTE, forced=manual))
+        s.requests += fake_gossip.broadcast(s, fake_gossip.message(s, Kind.ASK_VOTE, forced=manual))
     if e.votes >= len(s.voters()) // 2 + 1:
         win(s, e.epoch)
 
@@ -86,7 +93,7 @@ def win(s: FakeServer, epoch: int) -> None:
     fake_replication.lead(s)
     s.myself.slots |= slots
     s.myself.epoch = max(s.myself.epoch, epoch)
-    s.election = Election()
+    s.election.end_manual()
     s.update_state()
     fake_gossip.broadcast(s, fake_gossip.message(s, Kind.PONG))
     s.cluster.changed(s)
@@ -94,7 +101,8 @@ def win(s: FakeServer, epoch: int) -> None:
 
 def ask(s: FakeServer, mode: str) -> None:
     """CLUSTER FAILOVER, at the replica; by `force` it waits for no offset, by `takeover` for no votes either."""
-    s.election = Election(manual_until=s.clock.now() + MANUAL_LIMIT)
+    s.election.end_manual()
+    s.election.manual_until = s.clock.now() + MANUAL_LIMIT
     if mode == "takeover":
         s.current_epoch = max(s.current_epoch, *(peer.epoch for peer in s.everyone)) + 1
         win(s, s.current_epoch)
@@ -111,7 +119,8 @@ def hear_start(s: FakeServer, sender: Peer) -> None:
     """A replica wants our place: stop answering writes, and tell it our offset until it is over."""
     if s.myself.replica or sender.primary_id != s.id:
         return
-    s.election = Election(pause_until=s.clock.now() + MANUAL_LIMIT, wanted_by=sender.id)
+    s.election.end_manual()
+    s.election.pause_until, s.election.wanted_by = s.clock.now() + MANUAL_LIMIT, sender.id
     tell = fake_gossip.message(s, Kind.PING)
     fake_gossip.send(s, sender, tell)
 
@@ -132,7 +141,7 @@ def hear_request(s: FakeServer, sender: Peer, what: Message) -> None:
         return
     if primary is None or not sender.replica or not (primary.fail or what.forced):
         return
-    if now - primary.voted_at < 2 * s.timeout:
+    if now - primary.voted_at < 2 * s.timeout and not s.votes_again:
         return
     if any(p.slots & what.slots and p.epoch > what.epoch for p in s.everyone):
         return

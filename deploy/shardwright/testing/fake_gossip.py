@@ -161,19 +161,21 @@ def send_ping(s: FakeServer, peer: Peer, kind: Kind = Kind.PING) -> None:
         _send(s, peer.link, message(s, kind, _gossip(s, peer)), outbound=True)
 
 
-def send(s: FakeServer, peer: Peer, what: Message) -> None:
-    """One message over the link to `peer`, if there is one."""
+def send(s: FakeServer, peer: Peer, what: Message) -> bool:
+    """One message over the link to `peer`; whether there is one."""
     if s.cluster.instant:
         s.cluster.post(s, peer, what)
-    elif peer.link is not None and peer.link.up:
-        _send(s, peer.link, what, outbound=True)
+        return True
+    if peer.link is None or not peer.link.up:
+        return False
+    _send(s, peer.link, what, outbound=True)
+    return True
 
 
-def broadcast(s: FakeServer, what: Message, among: Iterable[Peer] | None = None) -> None:
-    """One message to all peers that are past their handshake."""
-    for peer in list(s.peers.values()) if among is None else among:
-        if not peer.handshake:
-            send(s, peer, what)
+def broadcast(s: FakeServer, what: Message, among: Iterable[Peer] | None = None) -> int:
+    """One message to all peers that are past their handshake; to how many."""
+    peers = list(s.peers.values()) if among is None else among
+    return sum(send(s, peer, what) for peer in peers if not peer.handshake)
 
 
 def tell_all(s: FakeServer) -> None:

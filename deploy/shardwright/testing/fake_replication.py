@@ -37,7 +37,7 @@ class Feed:
         self.online = False
         self.source = primary.copying
         self.acked = 0
-        self.heard = self.acknowledged = primary.clock.now()
+        self.began = self.heard = self.acknowledged = primary.clock.now()
 
     @property
     def lag(self) -> int:
@@ -285,7 +285,9 @@ def follow(s: FakeServer, primary_id: str) -> None:
     s.myself.replica, s.myself.primary_id, s.myself.slots = True, primary_id, 0
     s.migrating.clear()
     s.importing.clear()
-    s.election = fake_failover.Election()
+    s.election.end_manual()
+    if s.forgets_votes:
+        s.election = fake_failover.Election()
     c.down_since = s.clock.now()
     connect(s)
     s.update_state()

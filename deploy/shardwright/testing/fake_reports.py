@@ -73,6 +73,7 @@ def cluster_info(s: FakeServer) -> str:
         "cluster_size": size if size or s.product == "valkey" else 1,
         "cluster_current_epoch": s.current_epoch,
         "cluster_my_epoch": lead.epoch,
+        **({"cluster_stats_messages_auth-req_sent": s.requests} if s.requests else {}),
     }
     return _lines(fields)
 

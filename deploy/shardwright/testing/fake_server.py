@@ -72,6 +72,16 @@ class FakeServer:
         return self.product == "valkey" and self.number >= (8, 1)
 
     @property
+    def forgets_votes(self) -> bool:
+        """Whether it has no votes of an earlier election once it follows another (Valkey, tried from 8.1 on)."""
+        return self.product == "valkey" and self.number >= (8, 1)
+
+    @property
+    def votes_again(self) -> bool:
+        """Whether it votes for a shard in each epoch, and not once in two node timeouts (Valkey, tried from 8.1 on)."""
+        return self.product == "valkey" and self.number >= (8, 1)
+
+    @property
     def forgives(self) -> bool:
         """Whether FORGET is passed on to the others, and forgetting twice is no error (Redis 7.2, Valkey)."""
         return self.product == "valkey" or self.number >= (7, 2)
@@ -125,6 +135,7 @@ class FakeServer:
         self.store.load(self.dataset)
         self.copying = fake_replication.Copying(self)
         self.election = fake_failover.Election()
+        self.requests = 0
         self.migrations: list[SlotMigration] = []
         self.rewriting_until = 0.0
 
@@ -183,7 +194,7 @@ class FakeServer:
         if self.myself.replica:
             fake_failover.cron(self)
         elif self.election.pause_until and self.clock.now() > self.election.pause_until:
-            self.election = fake_failover.Election()
+            self.election.end_manual()
         if not self.ok:
             self.decide_state()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from ...model.plan import Failover, Phase, Until
 from ...model.state import ClusterState
 from ...model.topology import Node, Shard, Topology
+from ..electing import failover_limit
 from ..leading_evenly import even_handovers
 from ..losses import handovers
 from .rolling import Roll
@@ -29,9 +30,10 @@ def lead_phases(topology: Topology, state: ClusterState, rolled: Roll) -> tuple[
         else _able(shard, state, leading[shard.name])
         for shard in topology.shards
     }
+    limit = failover_limit(topology)
     found = (even_handovers if topology.even_primaries else handovers)(topology, leading, able)
     return tuple(
-        Phase("hand over", (Failover(node.endpoint, leading[name].endpoint),), Until.LED, 60.0) for name, node in found
+        Phase("hand over", (Failover(node.endpoint, leading[name].endpoint),), Until.LED, limit) for name, node in found
     )
 
 

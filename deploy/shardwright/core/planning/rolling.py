@@ -27,9 +27,9 @@ from ...model.endpoint import Endpoint
 from ...model.plan import Failover, Hazard, Phase, Restart, Until
 from ...model.state import ClusterState, NodeState
 from ...model.topology import Node, Shard, Topology
+from ..electing import failover_limit
 from .assigning import Assignment
 
-HAND_OVER_LIMIT = 60.0
 START_LIMIT = 120.0
 BYTES_A_SECOND = 10 * 2**20
 """Data that a server loads and its primary sends, at the slowest: sets the limit of a restart."""
@@ -140,7 +140,7 @@ def _lead(course: _Course) -> None:
         return
     course.leading[shard.name] = heir
     step = Failover(heir.endpoint, leader.endpoint)
-    course.phases.append(Phase("hand over", (step,), Until.HANDED, HAND_OVER_LIMIT))
+    course.phases.append(Phase("hand over", (step,), Until.HANDED, failover_limit(course.topology)))
 
 
 def _heir(shard: Shard, leader: Node, course: _Course) -> Node | None:

@@ -1,0 +1,158 @@
+"""Asks replicas to take over by a manual failover: when the servers can carry it out, and no oftener.
+
+A request that comes to nothing is not free: the primary holds all writes back for five seconds. What servers do (by their
+sources, and seen on Redis 7.0 and 8.0 and Valkey 8.1 and 9.1):
+
+- Votes travel over links of the bus. A link that is being opened anew, as after a second meeting, loses them.
+- A replica that asked for votes in vain asks for new ones only after four node timeouts, and voters vote for a shard once
+  in two. To ask it again before is to hold writes back for nothing.
+- Redis keeps the votes of a replica's last election until then. One that led a moment ago, and is asked to lead again,
+  counts them, takes itself for elected, takes writes, and is set right by the others: those writes are lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..core.abilities import able
+from ..core.electing import DEFAULT_TIMEOUT, retry_after
+from ..core.parsing import Unreadable, number, parse_fields, parse_nodes, parse_settings, text_of
+from ..engines.product import Capability
+from ..model.endpoint import Endpoint, NodeId
+from ..model.observation import Role, Silence
+from ..model.plan import Failover, Phase
+from ..model.progress import Moment, Progress, ProgressEvent
+from ..model.state import ClusterState
+from ..ports import Answer, Clock, Command, Transport
+from .observing import TIMEOUT
+
+AGAIN = 6.0
+"""Seconds after which a request that led to no election is repeated: servers give one up after 5."""
+CALM_LIMIT = 3.0
+"""Seconds that links may take to be opened anew; then it is asked for all the same."""
+_TIMEOUT = "cluster-node-timeout"
+_ABOUT: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLIENT", "LIST", "TYPE", "MASTER"), ("CONFIG", "GET", _TIMEOUT))
+_AGE = re.compile(r" age=(\d+) ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Heir:
+    """What a replica says of itself: how many votes it has asked for since its start, for how many seconds it has been
+    linked to its primary, and after how many it asks for votes anew."""
+
+    requests: int
+    linked: float
+    retry: float
+
+
+class Elections:
+    """The manual failovers of `phase`, which was planned on `before`; where it has none, there is nothing to wait for."""
+
+    def __init__(
+        self, phase: Phase, before: ClusterState, transport: Transport, clock: Clock, progress: Progress
+    ) -> None:
+        self._name = phase.name
+        self._heirs = [step.node for step in phase.steps if isinstance(step, Failover)]
+        self._before = before
+        self._transport = transport
+        self._clock = clock
+        self._progress = progress
+        self._asked = clock.now()
+        self._then: dict[Endpoint, _Heir] = {}
+
+    def await_turn(self) -> None:
+        """Wait until they can be carried out; called right before they are asked for."""
+        if not self._heirs:
+            return
+        self._await_old_votes()
+        self._await_links()
+        self._note()
+
+    def again(self) -> bool:
+        """Whether to ask for them again now, which then counts as done."""
+        passed = self._clock.now() - self._asked
+        if not self._heirs or passed <= AGAIN:
+            return False
+        now = self._look()
+        if any(now[e].requests != self._then[e].requests and passed <= now[e].retry for e in self._heirs):
+            return False
+        self._await_links()
+        self._note()
+        return True
+
+    def _note(self) -> None:
+        self._then = self._look()
+        self._asked = self._clock.now()
+
+    def _look(self) -> dict[Endpoint, _Heir]:
+        answers = self._transport.ask(dict.fromkeys(self._heirs, _ABOUT), timeout=TIMEOUT)
+        return {endpoint: _heir(answer) for endpoint, answer in answers.items()}
+
+    def _await_old_votes(self) -> None:
+        """Until those that led not long ago have followed for as long as they keep their votes."""
+        views = {e: self._before.nodes[e].view for e in self._heirs if e in self._before.nodes}
+        keeping = {e for e, view in views.items() if not able(view, Capability.FORGETS_VOTES)}
+        began = self._clock.now()
+        while keeping:
+            now = self._look()
+            left = {e: now[e].retry + 1.0 - max(now[e].linked, self._clock.now() - began) for e in keeping}
+            keeping = {e for e in keeping if now[e].requests and left[e] > 0}
+            for endpoint in sorted(keeping)[:1]:
+                self._tell(f"{endpoint} led not long ago, and would count its old votes for {left[endpoint]:.0f} s")
+                self._clock.sleep(min(left[endpoint], 1.0))
+
+    def _await_links(self) -> None:
+        """Until primaries and heirs are linked both ways, and no second meeting is under way that would close links."""
+        end, calm = self._clock.now() + CALM_LIMIT, True
+        while (lack := self._lack()) and self._clock.now() < end:
+            calm = False
+            self._tell(lack)
+            self._clock.sleep(0.1)
+        if not calm:
+            # Who meets hears that it is over a moment before it notices that its older link was closed for it.
+            self._clock.sleep(0.2)
+
+    def _lack(self) -> str:
+        nodes = self._before.nodes
+        voters = [e for e, node in nodes.items() if node.role is Role.PRIMARY and node.slots]
+        asked: dict[Endpoint, Sequence[Command]] = dict.fromkeys([*voters, *self._heirs], (("CLUSTER", "NODES"),))
+        for endpoint, answer in self._transport.ask(asked, timeout=TIMEOUT).items():
+            others = voters if endpoint in self._heirs else self._heirs
+            if lack := _unlinked(answer, [nodes[e].id for e in others if e != endpoint and e in nodes]):
+                return f"{endpoint} {lack}"
+        return ""
+
+    def _tell(self, detail: str) -> None:
+        self._progress(ProgressEvent(Moment.WAITING, self._name, detail))
+
+
+def _heir(answer: Answer) -> _Heir:
+    """Of one that gives no answer, nothing that would be waited for."""
+    try:
+        if isinstance(answer, Silence):
+            raise Unreadable(answer.detail)
+        fields = parse_fields(text_of(answer[0]))
+        age = _AGE.search(text_of(answer[1]))
+        timeout = parse_settings(answer[2]).get(_TIMEOUT, "")
+    except Unreadable:
+        return _Heir(0, 0.0, retry_after(DEFAULT_TIMEOUT))
+    seconds = int(timeout) / 1000 if timeout.isdecimal() else DEFAULT_TIMEOUT
+    requests = number(fields, "cluster_stats_messages_auth-req_sent")
+    return _Heir(requests, float(age[1]) if age else 0.0, retry_after(seconds))
+
+
+def _unlinked(answer: Answer, wanted: Iterable[NodeId]) -> str:
+    """Why a node, by its list of nodes, could not exchange votes with `wanted`."""
+    try:
+        if isinstance(answer, Silence):
+            raise Unreadable(answer.detail)
+        _, peers = parse_nodes(text_of(answer[0]))
+    except Unreadable as error:
+        return str(error)
+    if any(peer.handshake for peer in peers):
+        return "is meeting somebody"
+    linked = {peer.id for peer in peers if peer.linked}
+    cut = [node_id for node_id in wanted if node_id not in linked]
+    return f"has no link to {cut[0][:8]}" if cut else ""
