@@ -29,7 +29,7 @@ from ..ports import Answer, Clock, Command, Transport
 from .observing import TIMEOUT
 
 AGAIN = 6.0
-"""Seconds after which a request that led to no election is repeated: servers give one up after 5."""
+"""Seconds after which a request is repeated to who never stood for election: servers give one up after 5."""
 CALM_LIMIT = 3.0
 """Seconds that links may take to be opened anew; then it is asked for all the same."""
 _TIMEOUT = "cluster-node-timeout"
@@ -60,7 +60,6 @@ class Elections:
         self._clock = clock
         self._progress = progress
         self._asked = clock.now()
-        self._then: dict[Endpoint, _Heir] = {}
 
     def await_turn(self) -> None:
         """Wait until they can be carried out; called right before they are asked for."""
@@ -68,23 +67,18 @@ class Elections:
             return
         self._await_old_votes()
         self._await_links()
-        self._note()
+        self._asked = self._clock.now()
 
     def again(self) -> bool:
-        """Whether to ask for them again now, which then counts as done."""
+        """Whether to ask for them again now, which then counts as done; one that has stood before may have stood in vain."""
         passed = self._clock.now() - self._asked
         if not self._heirs or passed <= AGAIN:
             return False
-        now = self._look()
-        if any(now[e].requests != self._then[e].requests and passed <= now[e].retry for e in self._heirs):
+        if any(heir.requests and passed <= heir.retry for heir in self._look().values()):
             return False
         self._await_links()
-        self._note()
-        return True
-
-    def _note(self) -> None:
-        self._then = self._look()
         self._asked = self._clock.now()
+        return True
 
     def _look(self) -> dict[Endpoint, _Heir]:
         answers = self._transport.ask(dict.fromkeys(self._heirs, _ABOUT), timeout=TIMEOUT)
