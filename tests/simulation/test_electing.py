@@ -11,26 +11,43 @@ from tests.simulation.test_running import quick, running, writing
 
 from shardwright.control.converging import Means, converge
 from shardwright.model.endpoint import Endpoint
+from shardwright.model.observation import Silence
 from shardwright.model.topology import Topology
-from shardwright.model.wire import Answer, Command
+from shardwright.model.wire import Answer, Command, ReplyError
+from shardwright.testing import fake_failover
 from shardwright.testing.fake_cluster import FakeCluster
 from shardwright.testing.fake_server import FakeServer
+from shardwright.testing.fake_wire import Message, Peer
 from shardwright.testing.strategies import topology
 
 FAILOVER: Command = ("CLUSTER", "FAILOVER")
+LINK: Command = ("CLIENT", "LIST", "TYPE", "MASTER")
 
 
 class Counting:
-    """A transport that notes when manual failovers were asked for, by the cluster's clock."""
+    """A transport that notes when manual failovers were asked for, by the cluster's clock.
 
-    def __init__(self, cluster: FakeCluster) -> None:
+    `blind`: who is asked for its link is silent the first time, or denies it always.
+    """
+
+    def __init__(self, cluster: FakeCluster, blind: str = "") -> None:
         self._inner, self._clock = cluster.transport(), cluster.clock
         self.asked: list[float] = []
+        self.blind = blind
 
     def ask(self, requests: Mapping[Endpoint, Sequence[Command]], *, timeout: float) -> dict[Endpoint, Answer]:
         if any(FAILOVER in batch for batch in requests.values()):
             self.asked.append(self._clock.now())
-        return self._inner.ask(requests, timeout=timeout)
+        answers = self._inner.ask(requests, timeout=timeout)
+        for endpoint, batch in requests.items():
+            answer = answers[endpoint]
+            if LINK in batch and self.blind == "silent":
+                self.blind = ""
+                answers[endpoint] = Silence(endpoint, "timed-out", "no whole answer")
+            elif LINK in batch and self.blind == "denied" and not isinstance(answer, Silence):
+                denied = ReplyError("NOPERM this user has no permissions to run the 'client|list' command")
+                answers[endpoint] = [denied if c == LINK else r for c, r in zip(batch, answer, strict=True)]
+        return answers
 
     def address(self, endpoint: Endpoint) -> str:
         return self._inner.address(endpoint)
@@ -63,9 +80,9 @@ def led_by(cluster: FakeCluster, wanted: Topology, heir: FakeServer, rest: float
         cluster.clock.sleep(0.1)
 
 
-def evened(cluster: FakeCluster, wanted: Topology) -> tuple[list[float], float]:
+def evened(cluster: FakeCluster, wanted: Topology, blind: str = "") -> tuple[list[float], float]:
     """When failovers were asked for in a deploy that spreads primaries evenly, and how long it took."""
-    transport, began = Counting(cluster), cluster.clock.now()
+    transport, began = Counting(cluster, blind), cluster.clock.now()
     converge(replace(quick(wanted), even_primaries=True), Means(transport, cluster.clock, cluster.prober()))
     return transport.asked, cluster.clock.now() - began
 
@@ -85,6 +102,45 @@ def test_no_vote_is_lost_to_a_meeting_that_closes_links(product: str) -> None:
         assert len(asked) == 1, after
         assert took < 5, after
         assert not first.myself.replica
+
+
+@pytest.mark.parametrize(("product", "earliest", "latest"), [("redis", 8.0, 10.0), ("valkey", 6.0, 7.0)])
+def test_after_an_election_in_vain_it_is_asked_again_when_there_can_be_another(
+    product: str, earliest: float, latest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request holds writes back for five seconds."""
+    wanted = made(product)
+    cluster = running(wanted)
+    first, second, _ = members(cluster, wanted)
+    led_by(cluster, wanted, second)
+    votes = fake_failover.hear_vote
+    deadline = cluster.clock.now() + 3
+
+    def lose(s: FakeServer, sender: Peer, what: Message) -> None:
+        if cluster.clock.now() > deadline:
+            votes(s, sender, what)
+
+    monkeypatch.setattr(fake_failover, "hear_vote", lose)
+    asked, took = evened(cluster, wanted)
+    assert len(asked) == 2
+    assert earliest < asked[1] - asked[0] < latest
+    assert took < latest + 2
+    assert not first.myself.replica
+
+
+@pytest.mark.parametrize("blind", ["silent", "denied"])
+def test_who_does_not_say_how_long_it_has_followed_is_given_the_time(blind: str) -> None:
+    """Redis: as with one that led a moment ago; it answers once late, or CLIENT is not allowed."""
+    wanted = made("redis")
+    cluster = running(wanted)
+    first, second, third = members(cluster, wanted)
+    for heir, rest in ((second, 2.5), (first, 2.5), (third, 0.5)):
+        led_by(cluster, wanted, heir, rest)
+    votes, writer = first.requests, writing(cluster)
+    asked, _ = evened(cluster, wanted, blind)
+    assert len(asked) == 1
+    assert first.requests > votes
+    assert not writer.check().lost
 
 
 @pytest.mark.parametrize("product", ["redis", "valkey"])

@@ -211,7 +211,9 @@ def _run(
         if closed:
             raise bus_error(closed)
     elections = Elections(phase, before, means.transport, means.clock, means.progress)
-    elections.await_turn()
+    if elections.await_turn():
+        means.progress(ProgressEvent(Moment.WAITING, phase.name, "looking again"))
+        return None
     refusals = _send(phase, before, means)
     later = [refusal.step for refusal in refusals if _can_wait(refusal)]
     again = [r for r in refusals if _overtaken(r) or _taken_at_start(r, known, means.restarts) or (r.lost and not last)]
@@ -271,9 +273,9 @@ def _can_wait(refusal: Refusal) -> bool:
 
 def _overtaken(refusal: Refusal) -> bool:
     """Gossip that an earlier run began introduced the node between our look and our step, and it has no need of a number;
-    or it became a replica, or a primary, by itself meanwhile."""
+    or it became a replica, or a primary, by itself meanwhile, or its primary failed."""
     if isinstance(refusal.step, Failover):
-        return "to a replica" in refusal.message
+        return "to a replica" in refusal.message or "Master is down" in refusal.message
     if isinstance(refusal.step, Part):
         return refusal.message.startswith("READONLY")
     return isinstance(refusal.step, SetEpoch) and "does not know any other node" in refusal.message

@@ -4,10 +4,13 @@ A request that comes to nothing is not free: the primary holds all writes back f
 sources, and seen on Redis 7.0 and 8.0 and Valkey 8.1 and 9.1):
 
 - Votes travel over links of the bus. A link that is being opened anew, as after a second meeting, loses them.
-- A replica that asked for votes in vain asks for new ones only after four node timeouts, and voters vote for a shard once
-  in two. To ask it again before is to hold writes back for nothing.
-- Redis keeps the votes of a replica's last election until then. One that led a moment ago, and is asked to lead again,
-  counts them, takes itself for elected, takes writes, and is set right by the others: those writes are lost.
+- A Redis replica that asked for votes in vain asks for new ones only after four node timeouts. To ask it to lead before
+  that is to hold writes back for nothing.
+- It keeps the votes of its last election as long. One that led a moment ago, and is asked to lead again, counts them, takes
+  itself for elected, takes writes, and is set right by the others: those writes are lost.
+
+Valkey begins a new election with each request, from 8.1 on. Voters of Redis vote for a primary's place once in two node
+timeouts, which nobody can ask them about: of two handovers in that time, the second comes to nothing once.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ AGAIN = 6.0
 """Seconds after which a request is repeated to who never stood for election: servers give one up after 5."""
 CALM_LIMIT = 3.0
 """Seconds that links may take to be opened anew; then it is asked for all the same."""
+SPARE = 1.0
+"""Seconds more than servers need, since their clock of an election starts a moment after ours."""
 _TIMEOUT = "cluster-node-timeout"
 _ABOUT: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLIENT", "LIST", "TYPE", "MASTER"), ("CONFIG", "GET", _TIMEOUT))
 _AGE = re.compile(r" age=(\d+) ")
@@ -39,10 +44,10 @@ _AGE = re.compile(r" age=(\d+) ")
 
 @dataclass(frozen=True, slots=True)
 class _Heir:
-    """What a replica says of itself: how many votes it has asked for since its start, for how many seconds it has been
-    linked to its primary, and after how many it asks for votes anew."""
+    """What a replica says of itself: whether it may have asked for votes since its start, for how many seconds it has been
+    linked to its primary, and after how many it asks for votes anew. What it does not say is taken for the worse."""
 
-    requests: int
+    stood: bool
     linked: float
     retry: float
 
@@ -55,47 +60,57 @@ class Elections:
     ) -> None:
         self._name = phase.name
         self._heirs = [step.node for step in phase.steps if isinstance(step, Failover)]
+        views = {e: before.nodes[e].view for e in self._heirs if e in before.nodes}
+        self._keeping = [e for e in self._heirs if e not in views or not able(views[e], Capability.FORGETS_VOTES)]
         self._before = before
         self._transport = transport
         self._clock = clock
         self._progress = progress
         self._asked = clock.now()
 
-    def await_turn(self) -> None:
-        """Wait until they can be carried out; called right before they are asked for."""
+    def await_turn(self) -> bool:
+        """Wait until they can be carried out, right before they are asked for; whether that took so long that what they
+        were planned on may have changed."""
         if not self._heirs:
-            return
-        self._await_old_votes()
+            return False
+        waited = self._await_old_votes()
         self._await_links()
         self._asked = self._clock.now()
+        return waited
 
     def again(self) -> bool:
         """Whether to ask for them again now, which then counts as done; one that has stood before may have stood in vain."""
         passed = self._clock.now() - self._asked
         if not self._heirs or passed <= AGAIN:
             return False
-        if any(heir.requests and passed <= heir.retry for heir in self._look().values()):
+        if any(heir.stood and passed <= heir.retry + SPARE for heir in self._look().values()):
             return False
         self._await_links()
         self._asked = self._clock.now()
         return True
 
     def _look(self) -> dict[Endpoint, _Heir]:
-        answers = self._transport.ask(dict.fromkeys(self._heirs, _ABOUT), timeout=TIMEOUT)
+        """Those of the heirs that keep votes."""
+        answers = self._transport.ask(dict.fromkeys(self._keeping, _ABOUT), timeout=TIMEOUT)
         return {endpoint: _heir(answer) for endpoint, answer in answers.items()}
 
-    def _await_old_votes(self) -> None:
-        """Until those that led not long ago have followed for as long as they keep their votes."""
-        views = {e: self._before.nodes[e].view for e in self._heirs if e in self._before.nodes}
-        keeping = {e for e, view in views.items() if not able(view, Capability.FORGETS_VOTES)}
-        began = self._clock.now()
-        while keeping:
-            now = self._look()
-            left = {e: now[e].retry + 1.0 - max(now[e].linked, self._clock.now() - began) for e in keeping}
-            keeping = {e for e in keeping if now[e].requests and left[e] > 0}
-            for endpoint in sorted(keeping)[:1]:
-                self._tell(f"{endpoint} led not long ago, and would count its old votes for {left[endpoint]:.0f} s")
-                self._clock.sleep(min(left[endpoint], 1.0))
+    def _await_old_votes(self) -> bool:
+        """Until those that may have led have followed for as long as they keep votes.
+
+        Whether it waited, and would not wait again: who does not say how long it has followed is given the time each time.
+        """
+        began, waited = self._clock.now(), False
+        while True:
+            passed = self._clock.now() - began
+            stood = {e: heir for e, heir in self._look().items() if heir.stood}
+            found = {e: heir.retry + SPARE - max(heir.linked, passed) for e, heir in stood.items()}
+            left = max(found.values(), default=0.0)
+            if left <= 0:
+                return waited and all(heir.linked for heir in stood.values())
+            waited = True
+            heir = max(found, key=lambda e: found[e])
+            self._tell(f"{heir} may have led not long ago, and would count the votes of then for {left:.0f} s")
+            self._clock.sleep(min(left, 1.0))
 
     def _await_links(self) -> None:
         """Until primaries and heirs are linked both ways, and no second meeting is under way that would close links."""
@@ -123,18 +138,14 @@ class Elections:
 
 
 def _heir(answer: Answer) -> _Heir:
-    """Of one that gives no answer, nothing that would be waited for."""
-    try:
-        if isinstance(answer, Silence):
-            raise Unreadable(answer.detail)
-        fields = parse_fields(text_of(answer[0]))
-        age = _AGE.search(text_of(answer[1]))
-        timeout = parse_settings(answer[2]).get(_TIMEOUT, "")
-    except Unreadable:
-        return _Heir(0, 0.0, retry_after(DEFAULT_TIMEOUT))
+    info, client, config = (None, None, None) if isinstance(answer, Silence) else answer
+    stood = (
+        not isinstance(info, bytes) or number(parse_fields(text_of(info)), "cluster_stats_messages_auth-req_sent") > 0
+    )
+    age = _AGE.search(text_of(client)) if isinstance(client, bytes) else None
+    timeout = parse_settings(config).get(_TIMEOUT, "")
     seconds = int(timeout) / 1000 if timeout.isdecimal() else DEFAULT_TIMEOUT
-    requests = number(fields, "cluster_stats_messages_auth-req_sent")
-    return _Heir(requests, float(age[1]) if age else 0.0, retry_after(seconds))
+    return _Heir(stood, float(age[1]) if age else 0.0, retry_after(seconds))
 
 
 def _unlinked(answer: Answer, wanted: Iterable[NodeId]) -> str:

@@ -1,4 +1,4 @@
-"""How long servers take for elections, by their node timeout (their sources, and tried on all four releases)."""
+"""How long servers take for elections, by their node timeout: Redis, whose numbers are the larger (by its source)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def node_timeout(topology: Topology) -> float:
 
 
 def retry_after(timeout: float) -> float:
-    """Seconds after which a replica that asked for votes asks anew, with this node timeout in seconds."""
+    """Seconds after which a replica of Redis that asked for votes asks anew, with this node timeout in seconds."""
     return max(4 * timeout, LEAST_RETRY)
 
 

@@ -40,7 +40,7 @@ class Capability(StrEnum):
     FOLLOWS_IN_SHARD = "cluster-primary-follows-in-shard"
     """A primary that lost its last slot follows a member of its shard that took some, whatever others took meanwhile."""
     FORGETS_VOTES = "cluster-replica-forgets-votes"
-    """A replica of a new primary keeps no votes of its last election, so it is not taken for elected by them."""
+    """A manual failover begins a new election, whatever came of the replica's last one and whenever that was."""
 
 
 _SINCE: Mapping[Capability, Mapping[str, tuple[int, int]]] = MappingProxyType(

@@ -102,6 +102,8 @@ def win(s: FakeServer, epoch: int) -> None:
 def ask(s: FakeServer, mode: str) -> None:
     """CLUSTER FAILOVER, at the replica; by `force` it waits for no offset, by `takeover` for no votes either."""
     s.election.end_manual()
+    if s.forgets_votes:
+        s.election = Election()
     s.election.manual_until = s.clock.now() + MANUAL_LIMIT
     if mode == "takeover":
         s.current_epoch = max(s.current_epoch, *(peer.epoch for peer in s.everyone)) + 1

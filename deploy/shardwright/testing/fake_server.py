@@ -73,7 +73,8 @@ class FakeServer:
 
     @property
     def forgets_votes(self) -> bool:
-        """Whether it has no votes of an earlier election once it follows another (Valkey, tried from 8.1 on)."""
+        """Whether it drops the votes of its last election with each manual failover, and when it follows another (Valkey,
+        tried from 8.1 on)."""
         return self.product == "valkey" and self.number >= (8, 1)
 
     @property
