@@ -30,11 +30,10 @@ def layout(servers: Sequence[Server]) -> Topology:
     """Shard-1 has a member in each zone, the others none in the first: only its preferred primary makes all even."""
     made = topology_of(servers[:6])
     first, second, third = made.shards
-    last = Node(servers[6].endpoint, "h6", zone="c")
+    first = replace(first, members=(*first.members, Node(servers[6].endpoint, "h6")))
     zoned = [
-        replace(first, members=(*(replace(n, zone=z) for n, z in zip(first.members, "ab", strict=True)), last)),
-        replace(second, members=tuple(replace(n, zone=z) for n, z in zip(second.members, "bc", strict=True))),
-        replace(third, members=tuple(replace(n, zone=z) for n, z in zip(third.members, "cb", strict=True))),
+        replace(shard, members=tuple(replace(n, zone=z) for n, z in zip(shard.members, zones, strict=True)))
+        for shard, zones in ((first, "abc"), (second, "bc"), (third, "cb"))
     ]
     live = tuple((k, str(int(NODE_TIMEOUT * 1000)) if k == "cluster-node-timeout" else v) for k, v in made.live)
     return replace(made, shards=tuple(zoned), live=live)

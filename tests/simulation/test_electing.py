@@ -80,6 +80,15 @@ def led_by(cluster: FakeCluster, wanted: Topology, heir: FakeServer, rest: float
         cluster.clock.sleep(0.1)
 
 
+def led_a_moment_ago(wanted: Topology) -> tuple[FakeCluster, FakeServer]:
+    """A cluster, and the preferred primary of its shard-1, which led by an election less than two node timeouts ago."""
+    cluster = running(wanted)
+    first, second, third = members(cluster, wanted)
+    for heir, rest in ((second, 2.5), (first, 2.5), (third, 0.5)):
+        led_by(cluster, wanted, heir, rest)
+    return cluster, first
+
+
 def evened(cluster: FakeCluster, wanted: Topology, blind: str = "") -> tuple[list[float], float]:
     """When failovers were asked for in a deploy that spreads primaries evenly, and how long it took."""
     transport, began = Counting(cluster, blind), cluster.clock.now()
@@ -132,10 +141,7 @@ def test_after_an_election_in_vain_it_is_asked_again_when_there_can_be_another(
 def test_who_does_not_say_how_long_it_has_followed_is_given_the_time(blind: str) -> None:
     """Redis: as with one that led a moment ago; it answers once late, or CLIENT is not allowed."""
     wanted = made("redis")
-    cluster = running(wanted)
-    first, second, third = members(cluster, wanted)
-    for heir, rest in ((second, 2.5), (first, 2.5), (third, 0.5)):
-        led_by(cluster, wanted, heir, rest)
+    cluster, first = led_a_moment_ago(wanted)
     votes, writer = first.requests, writing(cluster)
     asked, _ = evened(cluster, wanted, blind)
     assert len(asked) == 1
@@ -146,10 +152,7 @@ def test_who_does_not_say_how_long_it_has_followed_is_given_the_time(blind: str)
 @pytest.mark.parametrize("product", ["redis", "valkey"])
 def test_a_replica_that_led_a_moment_ago_leads_again_by_new_votes_and_nothing_is_lost(product: str) -> None:
     wanted = made(product)
-    cluster = running(wanted)
-    first, second, third = members(cluster, wanted)
-    for heir, rest in ((second, 2.5), (first, 2.5), (third, 0.5)):
-        led_by(cluster, wanted, heir, rest)
+    cluster, first = led_a_moment_ago(wanted)
     votes, writer = first.requests, writing(cluster)
     asked, took = evened(cluster, wanted)
     assert len(asked) == 1

@@ -30,6 +30,7 @@ from ..model.progress import Moment, Progress, ProgressEvent
 from ..model.state import ClusterState
 from ..ports import Answer, Clock, Command, Transport
 from .observing import TIMEOUT
+from .single_keys import ASK_TIMEOUT
 
 AGAIN = 6.0
 """Seconds after which a request is repeated to who never stood for election: servers give one up after 5."""
@@ -37,8 +38,7 @@ CALM_LIMIT = 3.0
 """Seconds that links may take to be opened anew; then it is asked for all the same."""
 SPARE = 1.0
 """Seconds more than servers need, since their clock of an election starts a moment after ours."""
-_TIMEOUT = "cluster-node-timeout"
-_ABOUT: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLIENT", "LIST", "TYPE", "MASTER"), ("CONFIG", "GET", _TIMEOUT))
+_ABOUT: tuple[Command, ...] = (("CLUSTER", "INFO"), ("CLIENT", "LIST", "TYPE", "MASTER"), ASK_TIMEOUT)
 _AGE = re.compile(r" age=(\d+) ")
 
 
@@ -108,8 +108,8 @@ class Elections:
             if left <= 0:
                 return waited and all(heir.linked for heir in stood.values())
             waited = True
-            heir = max(found, key=lambda e: found[e])
-            self._tell(f"{heir} may have led not long ago, and would count the votes of then for {left:.0f} s")
+            last = max(found, key=found.__getitem__)
+            self._tell(f"{last} may have led not long ago, and would count the votes of then for {left:.0f} s")
             self._clock.sleep(min(left, 1.0))
 
     def _await_links(self) -> None:
@@ -143,16 +143,16 @@ def _heir(answer: Answer) -> _Heir:
         not isinstance(info, bytes) or number(parse_fields(text_of(info)), "cluster_stats_messages_auth-req_sent") > 0
     )
     age = _AGE.search(text_of(client)) if isinstance(client, bytes) else None
-    timeout = parse_settings(config).get(_TIMEOUT, "")
+    timeout = parse_settings(config).get("cluster-node-timeout", "")
     seconds = int(timeout) / 1000 if timeout.isdecimal() else DEFAULT_TIMEOUT
     return _Heir(stood, float(age[1]) if age else 0.0, retry_after(seconds))
 
 
 def _unlinked(answer: Answer, wanted: Iterable[NodeId]) -> str:
     """Why a node, by its list of nodes, could not exchange votes with `wanted`."""
+    if isinstance(answer, Silence):
+        return answer.detail
     try:
-        if isinstance(answer, Silence):
-            raise Unreadable(answer.detail)
         _, peers = parse_nodes(text_of(answer[0]))
     except Unreadable as error:
         return str(error)

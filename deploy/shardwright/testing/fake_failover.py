@@ -22,7 +22,7 @@ MANUAL_LIMIT = 5.0
 class Election:
     """Where a failover stands: at a replica who votes for it, at a primary whom it makes way for.
 
-    The votes outlive it: only after four node timeouts they are asked for anew. Newer Valkey forgets them with its primary.
+    The votes outlive it: only after four node timeouts they are asked for anew, but by newer Valkey (`begin_anew`).
     """
 
     at: float = -1e9
@@ -37,6 +37,14 @@ class Election:
     def end_manual(self) -> None:
         """The manual failover is over, whatever came of it."""
         self.manual_until, self.manual_offset, self.pause_until, self.wanted_by = 0.0, -1, 0.0, ""
+
+
+def begin_anew(s: FakeServer) -> None:
+    """No manual failover is under way any more, and newer Valkey has no votes of an earlier election either."""
+    if s.forgets_votes:
+        s.election = Election()
+    else:
+        s.election.end_manual()
 
 
 def cron(s: FakeServer) -> None:
@@ -101,9 +109,7 @@ def win(s: FakeServer, epoch: int) -> None:
 
 def ask(s: FakeServer, mode: str) -> None:
     """CLUSTER FAILOVER, at the replica; by `force` it waits for no offset, by `takeover` for no votes either."""
-    s.election.end_manual()
-    if s.forgets_votes:
-        s.election = Election()
+    begin_anew(s)
     s.election.manual_until = s.clock.now() + MANUAL_LIMIT
     if mode == "takeover":
         s.current_epoch = max(s.current_epoch, *(peer.epoch for peer in s.everyone)) + 1

@@ -285,9 +285,7 @@ def follow(s: FakeServer, primary_id: str) -> None:
     s.myself.replica, s.myself.primary_id, s.myself.slots = True, primary_id, 0
     s.migrating.clear()
     s.importing.clear()
-    s.election.end_manual()
-    if s.forgets_votes:
-        s.election = fake_failover.Election()
+    fake_failover.begin_anew(s)
     c.down_since = s.clock.now()
     connect(s)
     s.update_state()
